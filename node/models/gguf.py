@@ -1,0 +1,28 @@
+"""Turns a GGUF file into an ordinary model directory: bfloat16 safetensors, config, tokenizer and chat template.
+
+Quantised weights are de-quantised once; the result is an ordinary model whose bytes repeat from run to run.
+Knows nothing of caches or digests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def convert(gguf: Path, folder: Path) -> None:
+    """Writes the model of `gguf` into the existing empty `folder`. Takes about 20 s and 1.5 GB for 135 million parameters."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # The weights are plain numbers by now; what is left of the quantiser would only forbid saving.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
