@@ -1,1 +1,1 @@
-"""Digests, Merkle trees, signatures and seeded choices: values in, values out. Knows nothing of jobs, marks or files."""
+"""Digests, Merkle trees, signatures and seeded choices: values in, values out. Knows neither jobs nor files."""

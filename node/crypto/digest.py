@@ -15,7 +15,7 @@ from typing import NoReturn, TypeAlias
 
 from node.errors import IntegrityFailure, InvalidInput
 
-Json: TypeAlias = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """What a signed document may hold. No floats: their spelling differs between languages; carry integers or text."""
 
 MAX_SAFE_INTEGER = 2**53 - 1

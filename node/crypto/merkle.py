@@ -51,7 +51,7 @@ class Tree:
         return Digest(self._levels[-1][0]) if self.size else EMPTY_ROOT
 
     def inclusion(self, index: int) -> tuple[bytes, ...]:
-        """Siblings on the way from leaf `index` to the root, lowest first. Raises InvalidInput if there is no such leaf."""
+        """Siblings on the way from leaf `index` up to the root. Raises InvalidInput if there is no such leaf."""
         if not 0 <= index < self.size:
             raise InvalidInput(f"A tree of {self.size} leaves has no leaf {index}.", field="index")
         siblings = ((level, (index >> height) ^ 1) for height, level in enumerate(self._levels))

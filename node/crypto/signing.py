@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -91,7 +91,7 @@ class PrivateKey:
         """Read what `to_pem` wrote. Raises InvalidInput for everything else, encrypted keys included."""
         try:
             key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise InvalidInput("This is not an unencrypted PEM private key.", field="key") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise InvalidInput("This private key is not an Ed25519 key.", field="key")

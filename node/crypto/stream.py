@@ -1,8 +1,8 @@
 """Random choices that a 32-byte seed determines, so that a reveal lets anybody repeat them.
 
 A stream is HMAC-SHA-256 in counter mode. Its key is HMAC(seed, 0x01 || label); block i is HMAC(key, 0x00 || i) with i
-in eight bytes, big-endian; a child's seed is its parent's key. Choices are exactly uniform: surplus values are rejected,
-never folded. Knows nothing of the entropy that the seed comes from, and is no better than it.
+in eight bytes, big-endian; a child's seed is its parent's key. Choices are exactly uniform: surplus values are
+rejected, never folded. Does *not* know where the seed's entropy comes from, and is no better than it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class SeedStream:
 
     def bytes(self, count: int) -> builtins.bytes:
         """The next `count` bytes."""
-        while len(self._buffer) < count:
-            self._buffer += hmac.digest(self._key, b"\0" + self._counter.to_bytes(8, "big"), "sha256")
-            self._counter += 1
+        blocks = -(-max(0, count - len(self._buffer)) // 32)
+        self._buffer += b"".join(self._block(self._counter + i) for i in range(blocks))
+        self._counter += blocks
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
 
@@ -78,3 +78,6 @@ class SeedStream:
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """All items in random order."""
         return self.sample(items, len(items))
+
+    def _block(self, index: int) -> builtins.bytes:
+        return hmac.digest(self._key, b"\0" + index.to_bytes(8, "big"), "sha256")

@@ -14,7 +14,7 @@ from node.stats.logspace import log_complement, log_series
 
 
 def log_pmf(k: int, n: int, log_p: float) -> float:
-    """ln P(X = k) for X ~ Bin(n, exp(log_p)). Raises InvalidInput for n < 0 or a `log_p` that is no ln of a probability."""
+    """ln P(X = k) for X ~ Bin(n, exp(log_p)). Raises InvalidInput for n < 0, or for a `log_p` above 0 or not a number."""
     _check(n, log_p)
     return _log_pmf(k, n, log_p, log_complement(log_p))
 
@@ -44,7 +44,7 @@ def least_count(n: int, log_p: float, log_alpha: float) -> int:
 
 
 def clopper_pearson(k: int, n: int, confidence: float) -> tuple[float, float]:
-    """Two-sided limits for p after k of n (Clopper and Pearson, Biometrika 26, 1934): each side errs with (1 - confidence) / 2.
+    """Limits for p after k of n, each wrong with probability (1 - confidence) / 2 at most (Clopper and Pearson, 1934).
 
     Raises InvalidInput unless 0 <= k <= n, n > 0 and 0 < confidence < 1.
     """
@@ -110,7 +110,7 @@ def _stirling_error(n: int) -> float:
 
 
 def _deviance(count: int, n: int, log_p: float) -> float:
-    """count * ln(count / mean) + mean - count with mean = n * p, which cancels badly unless written around count = mean."""
+    """count * ln(count / mean) + mean - count for mean = n * p, written around count = mean where it would cancel."""
     mean = n * math.exp(log_p)
     excess = (count - mean) / mean if mean else math.inf
     if abs(excess) < 0.5:

@@ -13,7 +13,7 @@ from node.stats.logspace import LN_2
 
 
 def sign_test(wins: int, pairs: int) -> float:
-    """ln P(Bin(pairs, 1/2) >= wins): the p-value against an adapter that ignored the rows. Raises InvalidInput as `lower_bound`."""
+    """ln P(Bin(pairs, 1/2) >= wins), the p-value. Raises InvalidInput unless 0 <= wins <= pairs."""
     _check(wins, pairs)
     return binomial.log_sf(wins, pairs, -LN_2)
 

@@ -39,11 +39,11 @@ def log_p(fired: int, groups: Sequence[float]) -> float:
     return binomial.log_sf(fired, len(groups), max(groups))
 
 
-def after_redraws(log_p: float, attempts: int) -> float:
+def after_redraws(log_p_once: float, attempts: int) -> float:
     """The bound once a manifest was redrawn up to `attempts` times for whatever reason: the union over all attempts.
 
     Raises InvalidInput unless attempts >= 1.
     """
     if attempts < 1:
         raise InvalidInput(f"A manifest is not made in {attempts} attempts.", field="attempts")
-    return min(0.0, log_p + math.log(attempts))
+    return min(0.0, log_p_once + math.log(attempts))

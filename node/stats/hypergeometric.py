@@ -1,4 +1,4 @@
-"""The hypergeometric distribution in natural logarithms: how many marked rows a subset drawn without regard to them holds.
+"""The hypergeometric distribution in natural logarithms: how many marked rows a random subset holds.
 
 X ~ Hyp(population, successes, draws) counts the successes among `draws` drawn from `population` without replacement.
 Does *not* know what a success is.
@@ -32,7 +32,7 @@ def log_cdf(k: int, population: int, successes: int, draws: int) -> float:
 
 
 def least_draws(k: int, population: int, successes: int, log_chance: float) -> int:
-    """The fewest draws that hold at least k successes with ln P >= log_chance: what a subset must cost to pass so often.
+    """The fewest draws that hold k or more successes with ln P >= log_chance: the least subset that passes so often.
 
     Raises InvalidInput unless 0 <= k <= successes <= population and log_chance <= 0.
     """
@@ -72,7 +72,7 @@ def _log_upper_tail(k: int, population: int, successes: int, draws: int) -> floa
 
 
 def _log_pmf(k: int, population: int, successes: int, draws: int) -> float:
-    """Three binomial terms whose common p cancels; p = draws / population keeps each of them accurate (Loader, 2000)."""
+    """Three binomial terms whose common p cancels; p = draws / population keeps each accurate (Loader, 2000)."""
     if not max(0, draws - (population - successes)) <= k <= min(draws, successes):
         return -math.inf
     if draws in (0, population):
