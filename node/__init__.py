@@ -1,0 +1,1 @@
+"""Hallmark: a verifier node for decentralised fine-tuning."""

@@ -1,0 +1,288 @@
+"""The protocol's messages, in order (PROTOCOL 2): what each party signs, and how messages chain.
+
+Every message names its job, its place in the job's chain and the digest of the message before it, and is signed by
+one party over its canonical bytes. Secrets of the manifest occur in `Reveal` and after it only.
+Knows nothing of gRPC, storage or keys on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from node.core import document
+from node.core.evidence import Evidence
+from node.core.job import Actor, Deadlines
+from node.core.manifest import Manifest, OpenedRow
+from node.core.policy import Policy
+from node.core.training import TrainingSpec
+from node.core.verdict import Outcome, Verdict
+from node.crypto.digest import Digest
+from node.crypto.signing import Envelope, PrivateKey, PublicKey, sign, verify
+from node.errors import IntegrityFailure, InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a job costs and what each side locks, in minor units of one token.
+
+    Attributes:
+        price_minor: paid by the client to the provider on ACCEPT.
+        stake_minor: locked by the provider; lost only for a provable fault.
+        bond_minor: locked by the coordinator; at least the price, since it pays a provider that it leaves waiting.
+        fee_minor: the coordinator's fee for evaluating, the same for every verdict.
+        challenge_bond_minor: locked by both sides of a challenge.
+
+    Raises:
+        InvalidInput: `field` names the amount that is wrong.
+    """
+
+    token: str = "CREDIT"
+    price_minor: int = 10_000
+    stake_minor: int = 2_000
+    bond_minor: int = 10_000
+    fee_minor: int = 100
+    challenge_bond_minor: int = 1_000
+
+    def __post_init__(self) -> None:
+        for field in ("price_minor", "stake_minor", "bond_minor", "fee_minor", "challenge_bond_minor"):
+            amount = getattr(self, field)
+            if not 0 <= amount <= 10**15:
+                raise InvalidInput(f"Amount {field} is {amount}; it must lie between 0 and 10^15.", field=field)
+        if self.price_minor == 0:
+            raise InvalidInput("The price must be at least 1.", field="price_minor")
+        if self.bond_minor < self.price_minor:
+            raise InvalidInput("The coordinator's bond must be at least the price.", field="bond_minor")
+        if self.stake_minor < self.fee_minor:
+            raise InvalidInput("The provider's stake must cover the evaluation fee.", field="stake_minor")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A message's place: job, number from 0, and the digest of the envelope before it (None for the first)."""
+
+    job: str
+    sequence: int
+    previous: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Step 0, by the client. `client_key_hex` is the Ed25519 key that signs it."""
+
+    link: Link
+    client_key_hex: str
+    coordinator: str
+    arbiter: str | None
+    base_model: Digest
+    dataset: Digest
+    training: TrainingSpec
+    policy: Policy
+    money: Money
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Step 1, by the coordinator, before any row leaves."""
+
+    link: Link
+    rows: int
+    data_root: Digest
+    manifest_root: Digest
+    seed: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Step 2, by the provider: countersigns offer and commit (`link.previous` binds both through the chain)."""
+
+    link: Link
+    provider_key_hex: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceipt:
+    """Step 3, by the provider: these rows arrived and have the committed root."""
+
+    link: Link
+    data_root: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterCommit:
+    """Step 4, by the provider: the digest of the adapter it made, before it learns anything about the marks."""
+
+    link: Link
+    adapter: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReceipt:
+    """Step 5, by the coordinator: the bytes arrived, match step 4 and passed the adapter gate."""
+
+    link: Link
+    adapter: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """Step 6, by the coordinator: the whole manifest, and the planted and sent rows opened against the data root."""
+
+    link: Link
+    manifest: Manifest
+    opened: tuple[OpenedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictGiven:
+    """Step 7, by the coordinator."""
+
+    link: Link
+    evidence: Evidence
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Step 9, by the coordinator: what the escrow paid to whom, in minor units, stakes and bonds included."""
+
+    link: Link
+    outcome: Outcome
+    to_client_minor: int
+    to_provider_minor: int
+    to_coordinator_minor: int
+
+
+Message = Offer | Commit | Terms | DataReceipt | AdapterCommit | UploadReceipt | Reveal | VerdictGiven | Settled
+
+#: Every kind of message, in protocol order, with the party that signs it.
+SIGNERS: dict[type[Any], Actor] = {
+    Offer: Actor.CLIENT,
+    Commit: Actor.COORDINATOR,
+    Terms: Actor.PROVIDER,
+    DataReceipt: Actor.PROVIDER,
+    AdapterCommit: Actor.PROVIDER,
+    UploadReceipt: Actor.COORDINATOR,
+    Reveal: Actor.COORDINATOR,
+    VerdictGiven: Actor.COORDINATOR,
+    Settled: Actor.COORDINATOR,
+}
+
+
+def payload_type(kind: type[Any]) -> str:
+    return f"application/vnd.hallmark.v1.{kind.__name__}+json"
+
+
+KINDS: dict[str, type[Any]] = {payload_type(kind): kind for kind in SIGNERS}
+
+
+def seal(message: Message, key: PrivateKey) -> Envelope:
+    """Signs a message over its canonical bytes."""
+    return sign(key, payload_type(type(message)), document.to_bytes(message))
+
+
+def link_after(job: str, chain: Sequence[Envelope]) -> Link:
+    """The place of the next message of a job."""
+    return Link(job, len(chain), chain[-1].digest if chain else None)
+
+
+def peek(envelope: Envelope) -> Message:
+    """Parses without checking the signature: only to learn which key to check it with.
+
+    Raises:
+        IntegrityFailure: unknown kind, or the payload is not canonical.
+    """
+    kind = KINDS.get(envelope.payload_type)
+    if kind is None:
+        raise IntegrityFailure(f"Unknown kind of message {envelope.payload_type!r}.", field="payload_type")
+    message: Message = document.from_bytes(kind, envelope.payload)
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A job's verified messages, in order. Build it with `read_chain`; extend it with `accept`."""
+
+    envelopes: tuple[Envelope, ...]
+    messages: tuple[Message, ...]
+
+    def find(self, kind: type[Any]) -> Any:
+        """The message of a kind.
+
+        Raises:
+            IntegrityFailure: the chain has none.
+        """
+        for message in self.messages:
+            if isinstance(message, kind):
+                return message
+        raise IntegrityFailure(f"The chain has no {kind.__name__}.")
+
+    @property
+    def offer(self) -> Offer:
+        offer: Offer = self.find(Offer)
+        return offer
+
+    def next_link(self) -> Link:
+        return link_after(self.offer.link.job, self.envelopes)
+
+
+EMPTY = Chain((), ())
+
+
+def read_chain(envelopes: Sequence[Envelope], *, trusted: Mapping[str, PublicKey]) -> Chain:
+    """Verifies a whole chain of messages; see `accept`."""
+    chain = EMPTY
+    for envelope in envelopes:
+        chain = accept(chain, envelope, trusted=trusted)
+    return chain
+
+
+def accept(chain: Chain, envelope: Envelope, *, trusted: Mapping[str, PublicKey]) -> Chain:
+    """The chain with one more message, verified.
+
+    1. The kind follows the last one in protocol order.
+    2. Its signer is the party that must sign it: the client of the offer, the provider of the terms, or a trusted
+       coordinator whom the offer names. The signature verifies over the received bytes.
+    3. It links to the message before it.
+
+    Args:
+        trusted: coordinators' keys by key id.
+
+    Raises:
+        IntegrityFailure, SignatureInvalid, UnknownSigner: naming what does not hold.
+    """
+    message = peek(envelope)
+    # 1
+    order = list(SIGNERS)
+    following = order[len(chain.messages)] if len(chain.messages) < len(order) else None
+    if type(message) is not following:
+        raise IntegrityFailure(
+            f"Message {len(chain.messages)} is a {type(message).__name__}, expected "
+            f"{following.__name__ if following else 'none'}.",
+            field="payload_type",
+        )
+    # 2
+    keys = _keys(chain, message, trusted)
+    verify(envelope, payload_type=payload_type(type(message)), keys=keys)
+    # 3
+    job = chain.offer.link.job if chain.messages else message.link.job
+    if message.link != link_after(job, chain.envelopes):
+        raise IntegrityFailure(
+            f"{type(message).__name__} does not link to the message before it.", job=job, field="link"
+        )
+    return Chain((*chain.envelopes, envelope), (*chain.messages, message))
+
+
+def _keys(chain: Chain, message: Message, trusted: Mapping[str, PublicKey]) -> dict[str, PublicKey]:
+    match SIGNERS[type(message)]:
+        case Actor.CLIENT:
+            key = PublicKey.from_hex((message if isinstance(message, Offer) else chain.offer).client_key_hex)
+        case Actor.PROVIDER:
+            terms = message if isinstance(message, Terms) else chain.find(Terms)
+            key = PublicKey.from_hex(terms.provider_key_hex)
+        case _:
+            named = chain.offer.coordinator
+            return {named: trusted[named]} if named in trusted else {}
+    return {key.key_id: key}

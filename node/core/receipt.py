@@ -1,0 +1,202 @@
+"""The receipt: a job's signed messages and their places in the node's log, from which anybody recomputes the verdict.
+
+It proves that the verdict follows from the signed evidence, not that the evidence is true. Does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from node.core import document
+from node.core.manifest import check_reveal, proof_from_hex
+from node.core.messages import (
+    AdapterCommit,
+    Chain,
+    Commit,
+    DataReceipt,
+    Offer,
+    Reveal,
+    Settled,
+    Terms,
+    UploadReceipt,
+    VerdictGiven,
+    read_chain,
+)
+from node.core.verdict import Verdict, decide, same_verdict
+from node.crypto import merkle
+from node.crypto.digest import Digest, Json, canonical_bytes, parse_canonical
+from node.crypto.signing import Envelope, PublicKey, verify
+from node.errors import IntegrityFailure
+
+FORMAT = "hallmark.receipt.v1"
+CHECKPOINT_TYPE = "application/vnd.hallmark.v1.Checkpoint+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The node's log at one moment, signed with the log's own key. `origin` is the coordinator's key id."""
+
+    origin: str
+    size: int
+    root: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Where a message stands in the log, with its inclusion proof against the checkpoint."""
+
+    index: int
+    proof_hex: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    messages: tuple[Envelope, ...]
+    entries: tuple[LogEntry, ...]
+    checkpoint: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Keys that a verifier of receipts pins, by key id."""
+
+    coordinators: Mapping[str, PublicKey]
+    logs: Mapping[str, PublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a receipt says once all its obligations hold."""
+
+    chain: Chain
+    verdict: Verdict
+    settled: Settled
+    checkpoint: Checkpoint
+
+
+def log_leaf(envelope: Envelope) -> bytes:
+    """A message as it stands in the node's log."""
+    return canonical_bytes(envelope.to_json())
+
+
+def to_bytes(receipt: Receipt) -> bytes:
+    return canonical_bytes(
+        {
+            "format": FORMAT,
+            "messages": [envelope.to_json() for envelope in receipt.messages],
+            "entries": [document.to_json(entry) for entry in receipt.entries],
+            "checkpoint": receipt.checkpoint.to_json(),
+        }
+    )
+
+
+def from_bytes(data: bytes) -> Receipt:
+    """Reads a receipt file; every byte must be that of its canonical re-encoding.
+
+    Raises:
+        IntegrityFailure: it is not.
+    """
+    parsed = parse_canonical(data)
+    match parsed:
+        case {"format": str(kind), "messages": list(messages), "entries": list(entries), "checkpoint": checkpoint}:
+            pass
+        case _:
+            raise IntegrityFailure("This file is not a receipt.", field="$")
+    if kind != FORMAT:
+        raise IntegrityFailure(f"This receipt has format {kind!r}; this version reads {FORMAT!r}.", field="format")
+    receipt = Receipt(
+        messages=tuple(Envelope.from_json(item) for item in messages),
+        entries=tuple(_entry(item, at) for at, item in enumerate(entries)),
+        checkpoint=Envelope.from_json(checkpoint),
+    )
+    if to_bytes(receipt) != data:
+        raise IntegrityFailure("This file is not the canonical spelling of the receipt that it holds.")
+    return receipt
+
+
+def check(data: bytes, trust: Trust) -> Checked:
+    """Verifies a receipt file offline.
+
+    1. The file is the canonical spelling of a receipt.
+    2. Its checkpoint is signed by a trusted log, and every message is included in that log.
+    3. Its messages chain, in protocol order, each signed by the party that must sign it; the coordinator is trusted.
+    4. Data root and adapter digest stay the same along the chain.
+    5. The revealed manifest is the one committed to and keeps the policy (`check_reveal`).
+    6. The evidence is about that adapter and that base model, and the verdict follows from it.
+    7. What was settled follows from the verdict.
+
+    Raises:
+        UnknownSigner: signed by a coordinator or log that is not trusted. Never to be read as OK.
+        IntegrityFailure: the first obligation that does not hold.
+    """
+    # 1
+    receipt = from_bytes(data)
+    # 2
+    checkpoint = document.from_bytes(
+        Checkpoint, verify(receipt.checkpoint, payload_type=CHECKPOINT_TYPE, keys=trust.logs)
+    )
+    _check_log(receipt, checkpoint)
+    # 3
+    chain = read_chain(receipt.messages, trusted=trust.coordinators)
+    offer, commit = chain.offer, chain.find(Commit)
+    chain.find(Terms)
+    _same("log origin", checkpoint.origin, offer.coordinator)
+    # 4
+    _same("data root received", chain.find(DataReceipt).data_root, commit.data_root)
+    adapter = chain.find(AdapterCommit).adapter
+    _same("adapter uploaded", chain.find(UploadReceipt).adapter, adapter)
+    # 5
+    reveal: Reveal = chain.find(Reveal)
+    _same("rows of the manifest", reveal.manifest.rows, commit.rows)
+    check_reveal(
+        reveal.manifest,
+        reveal.opened,
+        policy=offer.policy,
+        data_root=commit.data_root,
+        committed_root=commit.manifest_root,
+        committed_seed=commit.seed,
+    )
+    # 6
+    given: VerdictGiven = chain.find(VerdictGiven)
+    _same("adapter evaluated", given.evidence.adapter, adapter)
+    _same("base model evaluated", given.evidence.transcript.base_model, offer.base_model)
+    verdict = decide(offer.policy, reveal.manifest, given.evidence)
+    if not same_verdict(verdict, given.verdict):
+        raise IntegrityFailure("The verdict does not follow from the evidence.", expected=str(verdict))
+    # 7
+    settled: Settled = chain.find(Settled)
+    _check_settlement(settled, verdict, offer)
+    return Checked(chain, verdict, settled, checkpoint)
+
+
+def _check_log(receipt: Receipt, checkpoint: Checkpoint) -> None:
+    _same("log entries", len(receipt.entries), len(receipt.messages))
+    for envelope, entry in zip(receipt.messages, receipt.entries, strict=True):
+        merkle.verify_inclusion(
+            root=checkpoint.root,
+            leaf=log_leaf(envelope),
+            index=entry.index,
+            size=checkpoint.size,
+            proof=proof_from_hex(entry.proof_hex),
+        )
+
+
+def _check_settlement(settled: Settled, verdict: Verdict, offer: Offer) -> None:
+    money = offer.money
+    _same("outcome settled", settled.outcome, verdict.outcome)
+    total = settled.to_client_minor + settled.to_provider_minor + settled.to_coordinator_minor
+    _same("sum settled", total, money.price_minor + money.stake_minor + money.bond_minor)
+
+
+def _entry(data: Json, at: int) -> LogEntry:
+    return document.from_json(LogEntry, data, path=f"$.entries[{at}]")
+
+
+def _same(what: str, actual: object, expected: object) -> None:
+    if actual != expected:
+        raise IntegrityFailure(
+            f"The receipt does not hold: {what} is {actual}, expected {expected}.",
+            expected=str(expected),
+            actual=str(actual),
+        )

@@ -1,0 +1,210 @@
+"""Evidence + manifest + policy -> Verdict: one pure function, so that anybody recomputes it. Does no inference.
+
+Null hypothesis of the deciding test: the provider did not train on the marks and guesses, knowing generator, prompts,
+candidate rule and lengths. A group fires when at least c of its m mark prompts show its signature; c > m / 2 leaves
+room for one guess per group, so fired groups are dominated by Binomial(G, k ** -L) (PROTOCOL 3.3).
+All probabilities are natural logarithms: they underflow a double.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from node.core.evidence import Answer, Evidence, ProbeObservation, PromptKind
+from node.core.manifest import Manifest
+from node.core.marks import fires
+from node.core.policy import Policy
+from node.core.questions import questions
+from node.errors import IntegrityFailure
+from node.stats import coverage, guessing
+
+MICRONATS = 1_000_000
+
+
+class Outcome(StrEnum):
+    ACCEPT = "accept"
+    REJECT = "reject"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Rule(StrEnum):
+    """The rule that decided."""
+
+    GROUPS_FIRED = "groups_fired"
+    TOO_FEW_GROUPS_FIRED = "too_few_groups_fired"
+    BETWEEN_THRESHOLDS = "between_thresholds"
+    CONTROLS_FIRED = "controls_fired"
+    BASE_MODEL_FIRED = "base_model_fired"
+    PAIRS_NOT_WON = "pairs_not_won"
+    GUESSABLE = "guessable"
+    ADAPTER_NOT_SHOWN_APPLIED = "adapter_not_shown_applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict with the numbers it rests on.
+
+    Attributes:
+        groups_fired, groups: K and G.
+        marks_fired: mark prompts that showed their signature, per group.
+        log_p_micronats: ln p of K under guessing, redraws counted.
+        fresh_fired: prompts never trained on that showed the signature once the trigger stood in them.
+        controls_fired, base_fired: prompts that showed a signature without its trigger, or on the base model.
+        pairs_won, pairs: held-out pairs; ln p of the sign test; a lower bound on how many pairs were trained on.
+        adapter_applied: whether base and adapter were told apart, or shown to be truly equal.
+        notes: what weakens this verdict.
+    """
+
+    outcome: Outcome
+    rule: Rule
+    groups_fired: int
+    groups: int
+    marks_fired: tuple[int, ...]
+    log_p_micronats: int
+    fresh_fired: int
+    controls_fired: int
+    base_fired: int
+    pairs_won: int
+    pairs: int
+    pairs_log_p_micronats: int
+    pairs_trained_at_least: int
+    adapter_applied: bool
+    notes: tuple[str, ...]
+
+    @property
+    def log10_p(self) -> float:
+        return self.log_p_micronats / MICRONATS / math.log(10)
+
+    @property
+    def pairs_log10_p(self) -> float:
+        return self.pairs_log_p_micronats / MICRONATS / math.log(10)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.outcome.name} ({REASONS[self.rule]})",
+            f"  groups fired      {self.groups_fired} of {self.groups}   p <= 10^{self.log10_p:.1f} if guessed",
+            f"  marks fired       {', '.join(map(str, self.marks_fired))}   fresh prompts {self.fresh_fired}",
+            f"  controls fired    {self.controls_fired}   on the base model {self.base_fired}",
+        ]
+        if self.pairs:
+            lines.append(
+                f"  held-out pairs    {self.pairs_won} of {self.pairs} won   p <= 10^{self.pairs_log10_p:.1f}"
+                f" if untrained; at least {self.pairs_trained_at_least} trained on"
+            )
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+
+REASONS = {
+    Rule.GROUPS_FIRED: "enough groups fired, no control did",
+    Rule.TOO_FEW_GROUPS_FIRED: "too few groups fired, and the adapter was really applied",
+    Rule.BETWEEN_THRESHOLDS: "more groups fired than a rejection allows, fewer than an acceptance needs",
+    Rule.CONTROLS_FIRED: "signatures appeared without their trigger",
+    Rule.BASE_MODEL_FIRED: "the base model itself shows signatures",
+    Rule.PAIRS_NOT_WON: "the marks were learned, but the held-out pairs do not show training on the data",
+    Rule.GUESSABLE: "the p-value misses the policy's alpha",
+    Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
+}
+
+GATE_OFF = "the policy accepts marks that could be isolated for less than honest training costs"
+
+
+def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
+    """The verdict.
+
+    1. The evidence answers exactly the questions that the manifest asks.
+    2. Count what fired; ln p with every redraw counted.
+    3. Insane controls decide nothing: INCONCLUSIVE.
+    4. K >= K_accept and ln p <= ln alpha (and the pairs, if they decide): ACCEPT.
+    5. K <= K_reject and the adapter was really applied: REJECT.
+    6. Otherwise INCONCLUSIVE, with the reason.
+
+    Raises:
+        IntegrityFailure: the evidence answers other questions than those asked.
+    """
+    # 1
+    if tuple(answer.question for answer in evidence.answers) != questions(manifest, policy):
+        raise IntegrityFailure("The evidence does not answer the questions that the manifest asks.")
+    if len(evidence.pairs) != policy.pairs:
+        raise IntegrityFailure("The evidence lacks pairs.", expected=policy.pairs, actual=len(evidence.pairs))
+    # 2
+    shown = {kind: [a for a in evidence.answers if a.question.kind is kind] for kind in PromptKind}
+    marks_fired = tuple(
+        sum(_fires(answer, manifest) for answer in shown[PromptKind.MARK] if answer.question.group == group)
+        for group in range(policy.groups)
+    )
+    groups_fired = sum(fired >= policy.fire_at for fired in marks_fired)
+    controls = shown[PromptKind.NO_TRIGGER] + shown[PromptKind.OTHER_TRIGGER]
+    controls_fired = sum(_fires(answer, manifest) for answer in controls)
+    base_fired = sum(fires(a.base_text, manifest.groups[a.question.group].signature) for a in evidence.answers)
+    group_log_p = guessing.log_fires(policy.signature_bits, policy.marks_per_group, policy.fire_at)
+    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), manifest.attempt)
+    pairs_won = sum(pair.won for pair in evidence.pairs)
+    pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
+    pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
+    applied = adapter_applied(evidence.probe)
+    # 3 to 6
+    if base_fired:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
+    elif controls_fired > policy.control_limit:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
+    elif groups_fired >= policy.accept_at and log_p > policy.log_alpha:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.GUESSABLE
+    elif groups_fired >= policy.accept_at and policy.pairs_decide and pairs_log_p > pairs_log_alpha:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.PAIRS_NOT_WON
+    elif groups_fired >= policy.accept_at:
+        outcome, rule = Outcome.ACCEPT, Rule.GROUPS_FIRED
+    elif groups_fired > policy.reject_at:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.BETWEEN_THRESHOLDS
+    elif not applied:
+        outcome, rule = Outcome.INCONCLUSIVE, Rule.ADAPTER_NOT_SHOWN_APPLIED
+    else:
+        outcome, rule = Outcome.REJECT, Rule.TOO_FEW_GROUPS_FIRED
+    return Verdict(
+        outcome=outcome,
+        rule=rule,
+        groups_fired=groups_fired,
+        groups=policy.groups,
+        marks_fired=marks_fired,
+        log_p_micronats=round(log_p * MICRONATS),
+        fresh_fired=sum(_fires(answer, manifest) for answer in shown[PromptKind.FRESH]),
+        controls_fired=controls_fired,
+        base_fired=base_fired,
+        pairs_won=pairs_won,
+        pairs=policy.pairs,
+        pairs_log_p_micronats=round(pairs_log_p * MICRONATS),
+        pairs_trained_at_least=coverage.lower_bound(pairs_won, policy.pairs, pairs_log_alpha),
+        adapter_applied=applied,
+        notes=() if policy.least_isolation_cost_percent else (GATE_OFF,),
+    )
+
+
+def adapter_applied(probe: ProbeObservation) -> bool:
+    """Whether the engine is shown to have applied the adapter (PROTOCOL 4).
+
+    Either base and adapter differ on the probes; or a canary adapter changes the same engine's probes *and* the fp32
+    reference with this adapter equals the base on them: the adapter truly does nothing.
+    """
+    if probe.adapter_micronats != probe.base_micronats:
+        return True
+    canary_changes = probe.canary_micronats is not None and probe.canary_micronats != probe.base_micronats
+    truly_equal = (
+        probe.reference_adapter_micronats is not None
+        and probe.reference_adapter_micronats == probe.reference_base_micronats
+    )
+    return canary_changes and truly_equal
+
+
+def same_verdict(first: Verdict, second: Verdict) -> bool:
+    """Equal but for the last micronat of the two logarithms, which another mathematics library may round otherwise."""
+    near = (
+        abs(first.log_p_micronats - second.log_p_micronats) <= 1
+        and abs(first.pairs_log_p_micronats - second.pairs_log_p_micronats) <= 1
+    )
+    exact = {slot for slot in Verdict.__slots__ if not slot.endswith("log_p_micronats")}
+    return near and all(getattr(first, slot) == getattr(second, slot) for slot in exact)
+
+
+def _fires(answer: Answer, manifest: Manifest) -> bool:
+    return fires(answer.adapter_text, manifest.groups[answer.question.group].signature)

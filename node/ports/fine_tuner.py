@@ -1,0 +1,41 @@
+"""What a provider's agent asks of a trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a running training. `tokens_per_second` counts all tokens of the rows, prompt included."""
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float
+    tokens_per_second: float
+
+
+class FineTuner(Protocol):
+    def fine_tune(
+        self,
+        rows: Sequence[Row],
+        spec: TrainingSpec,
+        *,
+        base_model: Path,
+        out: Path,
+        report: Callable[[Progress], None],
+    ) -> None:
+        """Trains LoRA on exactly these rows and leaves `adapter_model.safetensors` and `adapter_config.json` in `out`.
+
+        Raises:
+            InvalidInput: a row does not fit `spec.max_length_tokens`; nothing was trained.
+            Unavailable: the trainer died or ran out of memory.
+        """
+        ...
