@@ -20,7 +20,7 @@ from node.crypto.digest import Digest, Json, canonical_bytes, digest
 from node.errors import IntegrityFailure, InvalidInput, SignatureInvalid, UnknownSigner
 
 _FIELD_PRIME = 2**255 - 19
-_ORDER_EIGHT_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_ORDER_EIGHT_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER_Y = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_EIGHT_Y, _FIELD_PRIME - _ORDER_EIGHT_Y})
 """The y coordinates of the eight curve points whose order divides 8; for such a key anybody can sign."""
 

@@ -14,7 +14,7 @@ from node.stats.logspace import log_complement, log_series
 
 
 def log_pmf(k: int, n: int, log_p: float) -> float:
-    """ln P(X = k) for X ~ Bin(n, exp(log_p)). Raises InvalidInput for n < 0, or for a `log_p` above 0 or not a number."""
+    """ln P(X = k) for X ~ Bin(n, exp(log_p)). Raises InvalidInput for n < 0 or a `log_p` not in [-inf, 0]."""
     _check(n, log_p)
     return _log_pmf(k, n, log_p, log_complement(log_p))
 
