@@ -49,7 +49,7 @@ class Verdict:
     Attributes:
         groups_fired, groups: K and G.
         marks_fired: mark prompts that showed their signature, per group.
-        log_p_micronats: ln p of K under guessing, redraws counted.
+        log_p_micronats: ln p of K under guessing, every redraw that the policy allows counted.
         fresh_fired: prompts never trained on that showed the signature once the trigger stood in them.
         controls_fired, base_fired: prompts that showed a signature without its trigger, or on the base model.
         pairs_won, pairs: held-out pairs; ln p of the sign test; a lower bound on how many pairs were trained on.
@@ -114,7 +114,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     """The verdict.
 
     1. The evidence answers exactly the questions that the manifest asks.
-    2. Count what fired; ln p with every redraw counted.
+    2. Count what fired; ln p with every redraw that the policy allows counted.
     3. Insane controls decide nothing: INCONCLUSIVE.
     4. K >= K_accept and ln p <= ln alpha (and the pairs, if they decide): ACCEPT.
     5. K <= K_reject and the adapter was really applied: REJECT.
@@ -139,7 +139,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     controls_fired = sum(_fires(answer, manifest) for answer in controls)
     base_fired = sum(fires(a.base_text, manifest.groups[a.question.group].signature) for a in evidence.answers)
     group_log_p = guessing.log_fires(policy.signature_bits, policy.marks_per_group, policy.fire_at)
-    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), manifest.attempt)
+    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.attempts)
     pairs_won = sum(pair.won for pair in evidence.pairs)
     pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
     pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
