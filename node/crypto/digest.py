@@ -26,7 +26,7 @@ MAX_DEPTH = 64
 
 _SPELLING = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9./-]*", re.ASCII)
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,8 +78,7 @@ def canonical_bytes(value: Json) -> bytes:
     Raises TypeError for a type that JSON or this subset lacks (a float, bytes, a key that is not text), and
     InvalidInput for an integer beyond +-(2**53 - 1), an unpaired surrogate, or nesting deeper than MAX_DEPTH.
     """
-    ordered = _ordered(value, MAX_DEPTH)
-    return json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(_ordered(value, MAX_DEPTH)).encode()
 
 
 def parse_canonical(data: bytes) -> Json:
@@ -91,7 +90,7 @@ def parse_canonical(data: bytes) -> Json:
     if _depth(data) > MAX_DEPTH:
         raise IntegrityFailure(f"The document is nested deeper than {MAX_DEPTH} levels.")
     try:
-        value: Json = json.loads(data.decode(), parse_float=_refuse_float, parse_constant=_refuse_float)
+        value: Json = _DECODER.decode(data.decode())
         encoded = canonical_bytes(value)
     except (ValueError, InvalidInput) as error:
         raise IntegrityFailure(f"The document is not canonical JSON: {error}") from error
@@ -105,7 +104,7 @@ def parse_canonical(data: bytes) -> Json:
 
 
 def _ordered(value: Json, levels_left: int) -> Json:
-    """A copy of `value` that json.dumps spells canonically: every obligation of RFC 8785 that json itself lacks."""
+    """A copy of `value` that json spells canonically: whatever RFC 8785 asks for beyond what json does by itself."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -149,3 +148,7 @@ def _depth(data: bytes) -> int:
 
 def _refuse_float(spelling: str) -> NoReturn:
     raise InvalidInput(f"{spelling} is not an integer.")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float)
