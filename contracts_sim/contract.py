@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from urllib.parse import quote
 
 from contracts_sim import errors, events
 from contracts_sim.job import Hold, HoldState, Job, Terms
@@ -235,6 +236,8 @@ class Contract:
         """The client or the provider disputes the verdict, against a bond; as much of the evaluator's is at risk."""
 
         def step(job: Job, row: Row) -> _Draft:
+            if job.terms.arbiter is None:
+                raise errors.NoArbiter("nobody could rule", expected="an arbiter in the terms", actual=None)
             bond = lock(events.ChallengeBondLocked, job, call.caller, job.terms.challenge_bond_minor)
             challenged = events.JobChallenged(job_id, call.caller, reason)
             return _moved(replace(job, challenger=call.caller), row, call, challenged, moves=(bond,))
@@ -249,10 +252,10 @@ class Contract:
         """
 
         def step(job: Job, row: Row) -> _Draft:
-            challenger = job.terms.roles(str(job.challenger))
-            if loser is not None and loser is not Role.EVALUATOR and loser not in challenger:
+            challenger = job.terms.role(str(job.challenger))
+            if loser not in (None, Role.EVALUATOR, challenger):
                 raise errors.RulingContradicted(
-                    "no side of this dispute", expected=f"evaluator or {job.challenger}", actual=loser.value
+                    "no side of this dispute", expected=f"evaluator or {job.challenger}", actual=str(loser)
                 )
             if verdict is not job.verdict and loser is not Role.EVALUATOR:
                 raise errors.RulingContradicted(
@@ -417,7 +420,7 @@ def _permit(job: Job, name: str, call: Call) -> Row:
         offered = sorted(row.state.value for row in TABLE if row.call == name)
         raise error(f"{name} is not possible now", expected=offered, actual=job.state.value)
     # 2
-    if row.who and not job.terms.roles(call.caller) & set(row.who):
+    if row.who and job.terms.role(call.caller) not in row.who:
         refusal = _NOT_THE_ROLE[row.who[0]] if len(row.who) == 1 else errors.NotAParty
         raise refusal(f"{name} is not yours", expected=[job.terms.party(role) for role in row.who], actual=call.caller)
     # 3
@@ -466,4 +469,4 @@ def _positive(amount: Amount) -> None:
 
 
 def _transfer_id(call: Call, n: int) -> str:
-    return f"{call.caller}/{call.request_id}/{n}"
+    return f"{quote(call.caller, safe='')}/{quote(call.request_id, safe='')}/{n}"

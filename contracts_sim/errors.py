@@ -16,6 +16,7 @@
         |-- JobExists, HoldExists, HoldResolved, HoldInUse
         |-- WrongState
         |   `-- AlreadySettled     the job has ended; its money has moved
+        |-- NoArbiter                the terms name nobody who could rule
         |-- TooEarly
         |   |-- GraceNotOver       the evaluator's side still has time
         |   `-- ChallengeNotOver   the challenge window, or the arbiter's time, is still running
@@ -129,6 +130,10 @@ class WrongState(Refused):
 
 class AlreadySettled(WrongState):
     """The job has ended."""
+
+
+class NoArbiter(Refused):
+    """A challenge that nobody could decide."""
 
 
 class TooEarly(Refused):

@@ -15,13 +15,14 @@ class Terms:
     """What client, provider and evaluator have signed; fixed when the job is created. One token throughout.
 
     The price is gross: the evaluator's fee comes out of it on ACCEPT and INCONCLUSIVE, out of the stake on REJECT.
-    Each length is in milliseconds and runs from the moment its state is entered. Raises InvalidTerms.
+    Without an arbiter no verdict can be challenged. Each length is in milliseconds and runs from the moment its state
+    is entered. Raises InvalidTerms.
     """
 
     client: str
     provider: str
     evaluator: str
-    arbiter: str
+    arbiter: str | None
     token: str
     price_minor: int
     stake_minor: int
@@ -40,9 +41,9 @@ class Terms:
     manifest_commitment: str
 
     def __post_init__(self) -> None:
-        parties = (self.client, self.provider, self.evaluator, self.arbiter)
+        parties = [name for name in (self.client, self.provider, self.evaluator, self.arbiter) if name is not None]
         if not all(parties) or len(set(parties)) < len(parties):
-            raise InvalidTerms("every role needs a party of its own", expected="four names", actual=parties)
+            raise InvalidTerms("every role needs a party of its own", expected="different names", actual=parties)
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
             if name.endswith("_minor"):
@@ -68,13 +69,14 @@ class Terms:
         if self.price_minor == 0:
             raise InvalidTerms("a job without a price needs no escrow", expected="a positive price", actual=0)
 
-    def party(self, role: Role) -> str:
-        """Who plays `role`."""
-        return str(getattr(self, role.value))
+    def party(self, role: Role) -> str | None:
+        """Who plays `role`; None for an arbiter that was not named."""
+        name: str | None = getattr(self, role.value)
+        return name
 
-    def roles(self, name: str) -> frozenset[Role]:
-        """What `name` is in this job; nothing for a stranger."""
-        return frozenset(role for role in Role if self.party(role) == name)
+    def role(self, name: str) -> Role | None:
+        """What `name` is in this job; None for a stranger."""
+        return next((role for role in Role if self.party(role) == name), None)
 
 
 @dataclass(frozen=True, slots=True)

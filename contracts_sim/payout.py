@@ -74,7 +74,7 @@ def _split(job: Job, pot: str, minor: int, split: Split) -> tuple[Move, ...]:
 
 
 def _pay(job: Job, pot: str, minor: int, receiver: Role | None) -> Move:
-    name = job.terms.party(receiver) if receiver else job.terms.party(Role.EVALUATOR)
+    name = str(job.terms.party(receiver or Role.EVALUATOR))
     return _release(job, _EVENT[pot, receiver], name, minor, party(name) if receiver else BURN)
 
 

@@ -1,0 +1,261 @@
+"""The escrow port over `contracts_sim`, inside a SQL transaction that the caller began and commits.
+
+Every call reads, computes and writes within that transaction: job state and money stand or fall together.
+Knows how to translate and to store; every rule is the contract's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
+
+from contracts_sim import Amount, Call, Contract, FaultCheck, Role, Terms, Verdict, nothing_is_proven
+from contracts_sim import State as JobState
+from contracts_sim.errors import EscrowError
+from contracts_sim.events import Event, to_plain
+from contracts_sim.ledger import escrow as job_account
+from contracts_sim.table import STATUS
+from node.core.job import Actor
+from node.core.verdict import Outcome
+from node.errors import HallmarkError
+from node.ports.escrow import (
+    EscrowAccount,
+    EscrowCall,
+    EscrowEvent,
+    EscrowJob,
+    EscrowTransaction,
+    EscrowTransfer,
+    Events,
+    JobTerms,
+)
+from node.settlement import rows, schema
+from node.settlement.refusals import translate, translated
+from node.settlement.sql_state import SqlState
+
+ROLES = {
+    Actor.CLIENT: Role.CLIENT,
+    Actor.PROVIDER: Role.PROVIDER,
+    Actor.COORDINATOR: Role.EVALUATOR,
+    Actor.ARBITER: Role.ARBITER,
+}
+
+
+class ContractEscrow:
+    """Implements `node.ports.escrow.Escrow` on one connection. `proves` decides what proves a fault."""
+
+    def __init__(self, connection: Connection, *, proves: FaultCheck = nothing_is_proven) -> None:
+        self._connection = connection
+        self._proves = proves
+
+    def deposit(self, call: EscrowCall, token: str, amount_minor: int) -> Events:
+        return self._run(None, lambda contract: contract.deposit(_call(call), Amount(token, amount_minor)))
+
+    def withdraw(self, call: EscrowCall, token: str, amount_minor: int) -> Events:
+        return self._run(None, lambda contract: contract.withdraw(_call(call), Amount(token, amount_minor)))
+
+    def place_hold(self, call: EscrowCall, job_id: str, token: str, amount_minor: int, *, expires_at_ms: int) -> Events:
+        return self._run(
+            job_id,
+            lambda contract: contract.place_hold(
+                _call(call), job_id, Amount(token, amount_minor), expires_at=expires_at_ms
+            ),
+        )
+
+    def release_hold(self, call: EscrowCall, job_id: str) -> Events:
+        return self._run(job_id, lambda contract: contract.release_hold(_call(call), job_id))
+
+    def open_job(self, call: EscrowCall, job_id: str, terms: JobTerms, *, signed_by: frozenset[str]) -> Events:
+        create, fund = (
+            EscrowCall(call.caller, f"{call.request_id}/{step}", call.time_ms) for step in ("create", "fund")
+        )
+
+        def both(contract: Contract) -> tuple[Event, ...]:
+            created = contract.create_job(_call(create), job_id, _terms(terms), signed_by=signed_by)
+            return created + contract.fund(_call(fund), job_id, expected_terms=terms.terms_digest)
+
+        return self._run(job_id, both)
+
+    def receive_data(self, call: EscrowCall, job_id: str, *, receipt: str) -> Events:
+        return self._run(job_id, lambda contract: contract.receive_data(_call(call), job_id, receipt=receipt))
+
+    def submit(self, call: EscrowCall, job_id: str, *, deliverable: str) -> Events:
+        return self._run(job_id, lambda contract: contract.submit(_call(call), job_id, deliverable=deliverable))
+
+    def acknowledge_upload(self, call: EscrowCall, job_id: str) -> Events:
+        return self._run(job_id, lambda contract: contract.acknowledge_upload(_call(call), job_id))
+
+    def reveal(self, call: EscrowCall, job_id: str, *, manifest: str) -> Events:
+        return self._run(job_id, lambda contract: contract.reveal(_call(call), job_id, manifest=manifest))
+
+    def evaluate(self, call: EscrowCall, job_id: str, outcome: Outcome, *, reason: str) -> Events:
+        def attest(contract: Contract) -> tuple[Event, ...]:
+            attestations = {
+                Outcome.ACCEPT: contract.complete,
+                Outcome.REJECT: contract.reject,
+                Outcome.INCONCLUSIVE: contract.abstain,
+            }
+            return attestations[outcome](_call(call), job_id, reason=reason)
+
+        return self._run(job_id, attest)
+
+    def challenge(self, call: EscrowCall, job_id: str, *, reason: str) -> Events:
+        return self._run(job_id, lambda contract: contract.challenge(_call(call), job_id, reason=reason))
+
+    def arbitrate(self, call: EscrowCall, job_id: str, outcome: Outcome, *, loser: Actor | None, reason: str) -> Events:
+        verdict, role = Verdict[outcome.name], ROLES[loser] if loser else None
+        return self._run(
+            job_id, lambda contract: contract.arbitrate(_call(call), job_id, verdict, loser=role, reason=reason)
+        )
+
+    def settle(self, call: EscrowCall, job_id: str) -> Events:
+        return self._run(job_id, lambda contract: contract.settle(_call(call), job_id))
+
+    def settle_all(self, calls: Sequence[tuple[EscrowCall, str]]) -> Mapping[str, Events | HallmarkError]:
+        answers: dict[str, Events | HallmarkError] = {}
+        with translated():
+            state = SqlState(self._connection)
+            state.lock_jobs({job_id for _, job_id in calls})
+            state.find([(call.caller, call.request_id) for call, _ in calls])
+            state.lock_parties()
+            contract = Contract(state, proves=self._proves)
+            for call, job_id in calls:
+                try:
+                    answers[job_id] = _events(contract.settle(_call(call), job_id))
+                except EscrowError as refusal:
+                    answers[job_id] = translate(refusal)
+            state.flush()
+        return answers
+
+    def expire(self, call: EscrowCall, job_id: str) -> Events:
+        return self._run(job_id, lambda contract: contract.claim_refund(_call(call), job_id))
+
+    def cancel(self, call: EscrowCall, job_id: str) -> Events:
+        return self._run(job_id, lambda contract: contract.cancel(_call(call), job_id))
+
+    def fault(self, call: EscrowCall, job_id: str, accused: Actor, *, proof: bytes) -> Events:
+        return self._run(job_id, lambda contract: contract.fault(_call(call), job_id, ROLES[accused], proof=proof))
+
+    def job(self, job_id: str) -> EscrowJob | None:
+        found = self._connection.execute(select(schema.jobs).where(schema.jobs.c.id == job_id)).mappings().one_or_none()
+        if found is None:
+            return None
+        table = schema.transfers.c
+        paid = self._connection.execute(
+            select(table.credit, func.sum(table.amount_minor))
+            .where(table.debit == job_account(job_id))
+            .group_by(table.credit)
+            .order_by(table.credit)
+        )
+        return EscrowJob(
+            id=job_id,
+            state=found["state"],
+            status=STATUS[JobState(found["state"])],
+            since_ms=found["since_ms"],
+            due_at_ms=found["deadline_ms"],
+            verdict=found["verdict"],
+            ending=found["ending"],
+            paid_minor={credit: int(minor) for credit, minor in paid},
+        )
+
+    def account(self, account: str, token: str) -> EscrowAccount:
+        table = schema.accounts.c
+        found = self._accounts(and_(table.account == account, table.token == token))
+        return found[0] if found else EscrowAccount(account, token, 0, 0)
+
+    def accounts(self) -> Sequence[EscrowAccount]:
+        return self._accounts(true())
+
+    def transfers(self, *, account: str | None = None, job_id: str | None = None) -> Sequence[EscrowTransfer]:
+        table = schema.transfers.c
+        wanted = select(schema.transfers).order_by(table.seq)
+        if account is not None:
+            wanted = wanted.where(or_(table.debit == account, table.credit == account))
+        if job_id is not None:
+            wanted = wanted.where(table.job_id == job_id)
+        return [_transfer(row) for row in self._rows(wanted)]
+
+    def history(self, job_id: str) -> Sequence[EscrowTransaction]:
+        table = schema.transactions.c
+        wanted = select(schema.transactions).where(table.job_id == job_id).order_by(table.seq)
+        return [_transaction(row) for row in self._rows(wanted)]
+
+    def _run(self, job_id: str | None, step: Callable[[Contract], tuple[Event, ...]]) -> Events:
+        with translated():
+            state = SqlState(self._connection)
+            if job_id is not None:
+                state.lock_jobs((job_id,))
+            happened = step(Contract(state, proves=self._proves))
+            state.flush()
+            return _events(happened)
+
+    def _accounts(self, where: ColumnElement[bool]) -> list[EscrowAccount]:
+        table = schema.accounts.c
+        found = self._rows(select(schema.accounts).where(where).order_by(table.account, table.token))
+        return [
+            EscrowAccount(
+                row["account"], row["token"], row["credits_posted"] - row["debits_posted"], row["debits_pending"]
+            )
+            for row in found
+        ]
+
+    def _rows(self, wanted: Select[tuple[object, ...]]) -> list[rows.Row]:
+        return [dict(row) for row in self._connection.execute(wanted).mappings()]
+
+
+def _call(call: EscrowCall) -> Call:
+    return Call(call.caller, call.request_id, call.time_ms)
+
+
+def _terms(terms: JobTerms) -> Terms:
+    money, deadlines = terms.money, terms.deadlines
+    return Terms(
+        client=terms.client,
+        provider=terms.provider,
+        evaluator=terms.coordinator,
+        arbiter=terms.arbiter,
+        token=money.token,
+        price_minor=money.price_minor,
+        stake_minor=money.stake_minor,
+        bond_minor=money.bond_minor,
+        fee_minor=money.fee_minor,
+        challenge_bond_minor=money.challenge_bond_minor,
+        cancel_fee_minor=0,
+        receive_ms=deadlines.receive_seconds * 1000,
+        train_ms=deadlines.train_seconds * 1000,
+        upload_ms=deadlines.upload_seconds * 1000,
+        reveal_ms=deadlines.reveal_seconds * 1000,
+        evaluate_ms=deadlines.evaluate_seconds * 1000,
+        challenge_ms=deadlines.challenge_seconds * 1000,
+        arbitrate_ms=deadlines.arbitrate_seconds * 1000,
+        terms_digest=terms.terms_digest,
+        manifest_commitment=terms.manifest_commitment,
+    )
+
+
+def _events(happened: tuple[Event, ...]) -> Events:
+    plain = (to_plain(event) for event in happened)
+    return tuple(_event(each) for each in plain)
+
+
+def _event(plain: dict[str, object]) -> EscrowEvent:
+    facts = dict(plain)
+    name = str(facts.pop("event"))
+    return EscrowEvent(name, facts)  # type: ignore[arg-type]
+
+
+def _transfer(row: rows.Row) -> EscrowTransfer:
+    return EscrowTransfer(**{name: row[name] for name in EscrowTransfer.__slots__})
+
+
+def _transaction(row: rows.Row) -> EscrowTransaction:
+    happened = rows.to_transaction(row)
+    return EscrowTransaction(
+        time_ms=happened.time,
+        caller=happened.caller,
+        request_id=happened.request_id,
+        function=happened.function,
+        job_id=happened.job_id,
+        content=happened.content,
+        events=_events(happened.events),
+    )
