@@ -8,8 +8,8 @@ from node.core.job import State
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
-    """One training report of a provider; a claim, not evidence."""
+class Progress:
+    """One report of a running training; a claim, not evidence. Tokens include those of the prompts."""
 
     step: int
     steps: int
@@ -26,4 +26,4 @@ class JobEvent:
     time_ms: int
     state: State
     message: str
-    metrics: Metrics | None = None
+    progress: Progress | None = None

@@ -45,6 +45,7 @@ class Event(StrEnum):
     VERDICT_CHALLENGED = "verdict_challenged"
     VERDICT_ARBITRATED = "verdict_arbitrated"
     CANCELLED_BY_CLIENT = "cancelled_by_client"
+    REFUSED_BY_COORDINATOR = "refused_by_coordinator"
     FAULT_PROVED = "fault_proved"
 
 
@@ -62,6 +63,7 @@ MOVES: dict[tuple[State, Event], State] = {
     (State.DRAFT, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
     (State.OFFERED, Event.MANIFEST_COMMITTED): State.COMMITTED,
     (State.OFFERED, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
+    (State.OFFERED, Event.REFUSED_BY_COORDINATOR): State.CANCELLED,
     (State.COMMITTED, Event.TERMS_COUNTERSIGNED): State.AGREED,
     (State.COMMITTED, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
     (State.AGREED, Event.DATA_RECEIVED): State.TRAINING,

@@ -8,7 +8,7 @@ Knows nothing of gRPC, storage or keys on disk.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from node.core import document
@@ -33,6 +33,7 @@ class Money:
         bond_minor: locked by the coordinator; at least the price, since it pays a provider that it leaves waiting.
         fee_minor: the coordinator's fee for evaluating, the same for every verdict.
         challenge_bond_minor: locked by both sides of a challenge.
+        cancel_fee_minor: what the client pays the provider for cancelling after terms were signed.
 
     Raises:
         InvalidInput: `field` names the amount that is wrong.
@@ -44,18 +45,25 @@ class Money:
     bond_minor: int = 10_000
     fee_minor: int = 100
     challenge_bond_minor: int = 1_000
+    cancel_fee_minor: int = 1_000
 
     def __post_init__(self) -> None:
-        for field in ("price_minor", "stake_minor", "bond_minor", "fee_minor", "challenge_bond_minor"):
+        for field in (item.name for item in fields(self) if item.name.endswith("_minor")):
             amount = getattr(self, field)
             if not 0 <= amount <= 10**15:
                 raise InvalidInput(f"Amount {field} is {amount}; it must lie between 0 and 10^15.", field=field)
         if self.price_minor == 0:
             raise InvalidInput("The price must be at least 1.", field="price_minor")
-        if self.bond_minor < self.price_minor:
-            raise InvalidInput("The coordinator's bond must be at least the price.", field="bond_minor")
-        if self.stake_minor < self.fee_minor:
-            raise InvalidInput("The provider's stake must cover the evaluation fee.", field="stake_minor")
+        for small, large in (
+            ("price_minor", "bond_minor"),
+            ("fee_minor", "price_minor"),
+            ("fee_minor", "stake_minor"),
+            ("fee_minor", "challenge_bond_minor"),
+            ("challenge_bond_minor", "bond_minor"),
+            ("cancel_fee_minor", "price_minor"),
+        ):
+            if getattr(self, small) > getattr(self, large):
+                raise InvalidInput(f"Amount {small} must not exceed {large}.", field=small)
 
 
 @dataclass(frozen=True, slots=True)

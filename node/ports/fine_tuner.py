@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from node.core.events import Progress
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One report of a running training. `tokens_per_second` counts all tokens of the rows, prompt included."""
-
-    step: int
-    steps: int
-    epoch: float
-    loss: float
-    tokens_per_second: float
+__all__ = ["FineTuner", "Progress"]
 
 
 class FineTuner(Protocol):

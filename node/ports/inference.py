@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from node.core.evidence import ProbeObservation
 from node.core.rows import Message, Row
 from node.crypto.digest import Digest
 
@@ -48,4 +49,8 @@ class Inference(Protocol):
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         """ln P(response | prompt) of each row in micronats, end-of-turn token included. Prefill only."""
+        ...
+
+    def probe(self, rows: Sequence[Row], *, adapter: Adapter) -> ProbeObservation:
+        """Whether the engine really applies this adapter: see `ProbeObservation`."""
         ...

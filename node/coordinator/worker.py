@@ -1,0 +1,68 @@
+"""The coordinator's own part of every job: commit, reveal, evaluate, and what follows from silence.
+
+Crash-only: it holds no state, and looks at each round for the jobs that wait for this node.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from node.core.job import Job, State
+from node.errors import Conflict, Unavailable
+from node.workflow import prepare, record, reveal, settle, verify
+from node.workflow.node import Node
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 0.2
+RETRY_SECONDS = 5.0
+
+STEPS = {
+    State.OFFERED: prepare.prepare,
+    State.UPLOADED: reveal.reveal,
+    State.REVEALED: verify.evaluate,
+}
+
+TOLD = {
+    State.OFFERED: "Hiding marks in the data.",
+    State.REVEALED: "Verification inference runs.",
+}
+
+
+def run_rounds(node: Node, stop: threading.Event) -> None:
+    """Works until `stop` is set. A step that could not be done is tried again; a job that moved on is left alone."""
+    announced: set[tuple[str, State]] = set()
+    while not stop.is_set():
+        settle.settle_overdue(node)
+        with node.units() as unit:
+            waiting = unit.jobs.in_states(list(STEPS))
+        for job in waiting:
+            if stop.is_set():
+                return
+            if (job.id, job.state) not in announced:
+                announced.add((job.id, job.state))
+                _announce(node, job)
+            _step(node, job, stop)
+        stop.wait(ROUND_SECONDS)
+
+
+def _step(node: Node, job: Job, stop: threading.Event) -> None:
+    try:
+        STEPS[job.state](node, job.id)
+    except Conflict as moved_on:
+        log.info("job %s: %s", job.id, moved_on)
+    except Exception as fault:  # no job may stop the others; if this one never succeeds, its deadline decides
+        log.exception("job %s", job.id)
+        reason = str(fault) if isinstance(fault, Unavailable) else "The coordinator failed; its log says why."
+        with node.units() as unit:
+            record.tell(unit, job, node.clock.now_ms(), f"{reason} Trying again in {RETRY_SECONDS:.0f} s.")
+            unit.commit()
+        stop.wait(RETRY_SECONDS)
+
+
+def _announce(node: Node, job: Job) -> None:
+    if job.state in TOLD:
+        with node.units() as unit:
+            record.tell(unit, job, node.clock.now_ms(), TOLD[job.state])
+            unit.commit()

@@ -1,0 +1,16 @@
+"""What a provider hands in: two files, and the digest that it commits to before it uploads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from node.crypto.digest import Digest, canonical_bytes, digest, sha256_digest
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+FILES = frozenset({WEIGHTS, CONFIG})
+
+
+def adapter_digest(files: Mapping[str, bytes]) -> Digest:
+    """The identity of an adapter: names and SHA-256 of its files."""
+    return digest("adapter", canonical_bytes({name: str(sha256_digest(data)) for name, data in files.items()}))

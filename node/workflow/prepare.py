@@ -1,0 +1,68 @@
+"""Step 1: marks are hidden and committed to, before any row leaves."""
+
+from __future__ import annotations
+
+from node.core import dataset
+from node.core.job import Event, State
+from node.core.manifest import data_tree, manifest_root, salt_seed, seed_digest
+from node.core.messages import Commit
+from node.errors import InvalidInput
+from node.marking.layout import draw_marked
+from node.workflow import record
+from node.workflow.node import Node
+
+SEED_BYTES = 32
+
+
+def prepare(node: Node, job_id: str) -> None:
+    """Draws the manifest, plants it, and commits to data and manifest in one signed message.
+
+    A policy that the gate refuses ends the job and releases the hold.
+
+    Raises:
+        Unavailable: the generator model could not be asked; the job stays as it is.
+        Conflict: the job moved on meanwhile.
+    """
+    with node.units() as unit:
+        offer = record.chain_of(node, unit, job_id).offer
+    rows = dataset.parse(node.blobs.get(offer.dataset))
+    try:
+        marked = draw_marked(
+            rows,
+            offer.policy,
+            offer.training,
+            seed=node.entropy.bytes(SEED_BYTES),
+            model=node.language_model,
+            tokenizer=node.tokenizer,
+        )
+    except InvalidInput as refusal:
+        _refuse(node, job_id, str(refusal))
+        return
+    training_data = node.blobs.put(dataset.to_jsonl(marked.rows))
+    with node.units() as unit:
+        now_ms = node.clock.now_ms()
+        job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
+        commit = Commit(
+            link=chain.next_link(),
+            rows=len(marked.rows),
+            data_root=data_tree(marked.rows, salt_seed(marked.manifest)).root,
+            manifest_root=manifest_root(marked.manifest),
+            seed=seed_digest(marked.manifest),
+        )
+        record.append_own(node, unit, chain, commit)
+        unit.secrets.put_manifest(job_id, marked.manifest, training_data)
+        told = f"Committed to {len(marked.rows)} rows of training data and to what is hidden in them."
+        if not offer.policy.least_isolation_cost_percent:
+            told += " The policy switches the isolation gate off: whoever looks for the marks may find them cheaply."
+        record.move(unit, job, Event.MANIFEST_COMMITTED, now_ms, told)
+        unit.commit()
+
+
+def _refuse(node: Node, job_id: str, reason: str) -> None:
+    with node.units() as unit:
+        job = unit.jobs.get(job_id)
+        if job.state is State.OFFERED:
+            now_ms = node.clock.now_ms()
+            record.release_hold(unit, job, now_ms)
+            record.move(unit, job, Event.REFUSED_BY_COORDINATOR, now_ms, reason)
+            unit.commit()

@@ -1,0 +1,42 @@
+"""Step 6: the manifest is opened, once the adapter's bytes are here and cannot change any more."""
+
+from __future__ import annotations
+
+from node.core import dataset, document
+from node.core.job import Event
+from node.core.manifest import check_reveal, data_tree, open_rows, salt_seed
+from node.core.messages import Commit, Reveal
+from node.crypto.digest import sha256_digest
+from node.workflow import record
+from node.workflow.node import Node
+
+
+def reveal(node: Node, job_id: str) -> None:
+    """Publishes the manifest with every planted and sent row opened against the data root.
+
+    The node holds its own reveal against the public predicate first: a reveal that fails would cost it its bond.
+
+    Raises:
+        Conflict: the adapter has not arrived, or the manifest was revealed before.
+    """
+    with node.units() as unit:
+        now_ms = node.clock.now_ms()
+        job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
+        job.after(Event.MANIFEST_REVEALED, now_ms)  # refuses before anything is opened
+        manifest = unit.secrets.get_manifest(job_id)
+        rows = dataset.parse(node.blobs.get(unit.secrets.training_data(job_id)))
+        opened = open_rows(manifest, data_tree(rows, salt_seed(manifest)))
+        commit: Commit = chain.find(Commit)
+        check_reveal(
+            manifest,
+            opened,
+            policy=chain.offer.policy,
+            data_root=commit.data_root,
+            committed_root=commit.manifest_root,
+            committed_seed=commit.seed,
+        )
+        record.append_own(node, unit, chain, Reveal(chain.next_link(), manifest, opened))
+        digest = sha256_digest(document.to_bytes(manifest))
+        unit.escrow.reveal(record.call(chain.offer.coordinator, job_id, "reveal", now_ms), job_id, manifest=str(digest))
+        record.move(unit, job, Event.MANIFEST_REVEALED, now_ms, "The manifest is revealed and keeps the policy.")
+        unit.commit()

@@ -1,0 +1,101 @@
+"""Step 0: a client's data set and its signed offer. Everything that can be wrong is refused before money moves."""
+
+from __future__ import annotations
+
+from node.core import dataset
+from node.core.job import Job, offered
+from node.core.messages import EMPTY, Offer, accept
+from node.core.receipt import log_leaf
+from node.crypto.signing import Envelope
+from node.errors import Conflict, InvalidInput, NotFound
+from node.marking.layout import check_fits
+from node.ports.unit_of_work import DataSet
+from node.workflow import record
+from node.workflow.node import Node
+
+
+def upload_data_set(node: Node, data: bytes) -> DataSet:
+    """Checks and stores a data set. Storing it again changes nothing.
+
+    Raises:
+        InvalidInput: naming the first wrong lines.
+    """
+    rows = dataset.parse(data)
+    digest = node.blobs.put(data)
+    stored = DataSet(digest, len(rows), len(data), sum(node.tokenizer.row_tokens(row) for row in rows))
+    with node.units() as unit:
+        unit.data_sets.add(stored)
+        unit.commit()
+    return stored
+
+
+def create_job(node: Node, envelope: Envelope) -> Job:
+    """Takes an offer: checks it, places the hold, queues the job. The same offer again returns the same job.
+
+    1. The offer is signed by its own client key and starts a chain.
+    2. It is new, or the same as before.
+    3. It is addressed to this node and its base model, and its data set is here.
+    4. The policy fits into the data, and no manifest over these rows was ever committed: two copies with different
+       marks would give the marks away (PROTOCOL 2, "same data twice").
+    5. The client's balance covers the price.
+
+    Raises:
+        IntegrityFailure, InvalidInput, NotFound, Conflict: the first obligation that does not hold; nothing changed.
+    """
+    # 1
+    chain = accept(EMPTY, envelope, trusted={})
+    offer = chain.offer
+    job_id, client = offer.link.job, envelope.signer
+    with node.units() as unit:
+        # 2
+        known = unit.jobs.find(job_id)
+        if known is not None:
+            if unit.messages.chain(job_id)[0] != envelope:
+                raise Conflict(f"Job {job_id} exists with another offer.", fix="Choose another job id.", job=job_id)
+            return known
+        # 3
+        check_addressed(node, offer)
+        stored = unit.data_sets.find(offer.dataset)
+        if stored is None:
+            raise NotFound(f"Data set {offer.dataset} is not here.", fix="Upload it first.", field="dataset")
+        # 4
+        check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+        if unit.jobs.used_before(offer.dataset, other_than=job_id):
+            raise Conflict(
+                "Marks were hidden in these rows for another job before; a copy with other marks would give both away.",
+                fix="Offer other rows.",
+                field="dataset",
+            )
+        # 5
+        now_ms = node.clock.now_ms()
+        job = offered(job_id, client, offer.deadlines, now_ms)
+        unit.jobs.add(job, data_set=offer.dataset, base_model=offer.base_model)
+        unit.messages.append(job_id, envelope, unit.log.append(log_leaf(envelope)))
+        open_seconds = offer.deadlines.commit_seconds + offer.deadlines.assign_seconds
+        unit.escrow.place_hold(
+            record.call(client, job_id, "hold", now_ms),
+            job_id,
+            offer.money.token,
+            offer.money.price_minor,
+            expires_at_ms=now_ms + 1000 * open_seconds,
+        )
+        record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
+        unit.commit()
+    return job
+
+
+def check_addressed(node: Node, offer: Offer) -> None:
+    if offer.coordinator != node.key.public.key_id:
+        raise InvalidInput(
+            "This offer names another coordinator.",
+            field="coordinator",
+            expected=node.key.public.key_id,
+            actual=offer.coordinator,
+        )
+    if offer.base_model != node.base_model:
+        raise InvalidInput(
+            f"This node verifies on base model {node.base_model}.",
+            fix="Offer that one, or ask another node.",
+            field="base_model",
+            actual=str(offer.base_model),
+        )

@@ -1,0 +1,86 @@
+"""Step 7: verification inference, and the verdict that follows from it."""
+
+from __future__ import annotations
+
+from node.core.adapter import adapter_digest
+from node.core.evidence import Answer, Evidence, PairObservation, Transcript
+from node.core.job import Event
+from node.core.manifest import Manifest
+from node.core.messages import AdapterCommit, Reveal, VerdictGiven
+from node.core.policy import Policy
+from node.core.questions import prompt, questions
+from node.core.verdict import decide
+from node.errors import IntegrityFailure
+from node.ports.inference import Adapter, Inference
+from node.workflow import record
+from node.workflow.node import Node
+
+#: Ordinary rows on which base and adapter are told apart.
+PROBE_ROWS = 8
+#: A word of a phrase is one token when drawn and seldom more when read again; its terminator is one.
+TOKENS_PER_WORD = 3
+
+
+def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Inference) -> Evidence:
+    """Asks everything that the manifest demands of one adapter. Draws no conclusion.
+
+    Base and adapter never share a batch.
+
+    Raises:
+        Unavailable: the engine could not run. This is no evidence of anything.
+    """
+    asked = questions(manifest, policy)
+    prompts = [prompt(manifest, question) for question in asked]
+    length = policy.signature_words * TOKENS_PER_WORD + 1
+    on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=length)
+    on_base = engine.complete(prompts, adapter=None, max_new_tokens=length)
+    sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
+    gained = engine.log_likelihoods(sides, adapter=adapter)
+    before = engine.log_likelihoods(sides, adapter=None)
+    described = engine.describe()
+    return Evidence(
+        adapter=adapter.digest,
+        transcript=Transcript(
+            described.engine,
+            tuple(f"{name} {version}" for name, version in sorted(described.versions.items())),
+            described.dtype,
+            described.base_model,
+        ),
+        answers=tuple(Answer(*item) for item in zip(asked, on_adapter, on_base, strict=True)),
+        pairs=tuple(
+            PairObservation(before[at], gained[at], before[at + 1], gained[at + 1]) for at in range(0, len(sides), 2)
+        ),
+        probe=engine.probe([mark.carrier for mark in manifest.marks[:PROBE_ROWS]], adapter=adapter),
+    )
+
+
+def evaluate(node: Node, job_id: str) -> None:
+    """Observes the committed adapter and signs evidence and verdict.
+
+    Raises:
+        Unavailable: the engine could not run; the job stays REVEALED and is tried again.
+        Conflict: the job moved on meanwhile.
+    """
+    with node.units() as unit:
+        chain = record.chain_of(node, unit, job_id)
+        stored = unit.files.all(job_id)
+    files = {name: node.blobs.get(blob) for name, blob in stored.items()}
+    reveal: Reveal = chain.find(Reveal)
+    committed = chain.find(AdapterCommit).adapter
+    if adapter_digest(files) != committed:
+        raise IntegrityFailure("The stored adapter is not the committed one.", expected=str(committed))
+    adapter = node.adapters.place(committed, files, chain.offer.training)
+    evidence = observe(reveal.manifest, chain.offer.policy, adapter, node.inference)
+    verdict = decide(chain.offer.policy, reveal.manifest, evidence)
+    with node.units() as unit:
+        now_ms = node.clock.now_ms()
+        job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
+        chain = record.append_own(node, unit, chain, VerdictGiven(chain.next_link(), evidence, verdict))
+        call = record.call(chain.offer.coordinator, job_id, "evaluate", now_ms)
+        unit.escrow.evaluate(call, job_id, verdict.outcome, reason=str(chain.envelopes[-1].digest))
+        told = (
+            f"Verdict {verdict.outcome.name}: {verdict.groups_fired} of {verdict.groups} groups fired, "
+            f"log10 p {verdict.log10_p:.1f}; {verdict.pairs_won} of {verdict.pairs} pairs won."
+        )
+        record.move(unit, job, Event.VERDICT_GIVEN, now_ms, told)
+        unit.commit()
