@@ -124,7 +124,7 @@ def model_digest(folder: Path) -> Digest:
     for path in sorted(each for each in folder.iterdir() if _defines_the_model(each)):
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-        before = known.get(path.name)
+        before = known.get(path.name, [])
         unchanged = isinstance(before, list) and before[:-1] == stamp
         hashes[path.name] = before if unchanged else [*stamp, _file_sha256(path)]
     if hashes != known:
@@ -166,9 +166,9 @@ def _write_atomically(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink()
         raise
 
 

@@ -1,10 +1,11 @@
 """Chat messages to token ids: the one rendering that length checks, training and verification share.
 
-The template is rendered with a placeholder for every content, and cut at the special tokens that *it* writes; contents are
-put in afterwards and encoded as plain text. So no text of a row can become a special token, and contents enter unaltered.
+The template is rendered with a placeholder for every content, and cut at the special tokens that *it* writes; contents
+are put in afterwards and encoded as plain text. So no text of a row can become a special token, and contents enter
+unaltered.
 
-A row is the prompt (with the template's generation prompt), then the response, then the end-of-turn token. What templates
-write after that token (often a newline) is left out everywhere: no model ever generates it.
+A row is the prompt (with the template's generation prompt), then the response, then the end-of-turn token. What
+templates write after that token (often a newline) is left out everywhere: no model ever generates it.
 
 Knows neither weights nor trainers. Needs `tokenizers` and `jinja2`, not torch.
 """
@@ -45,8 +46,8 @@ class ChatTokenizer:
     """The tokenizer and chat template of one model directory.
 
     Raises:
-        InvalidInput: the template cannot be used: it fails, hides a content, changes earlier messages when a response
-            follows, ends no turn with a special token, or benign text would be encoded differently than by the tokenizer.
+        InvalidInput: the template cannot be used: it fails, hides a content, changes earlier messages when a
+            response follows, or ends no turn with a special token; or the tokenizer would encode harmless text otherwise.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,0 +1,217 @@
+"""The verifier's engine: one base model warm in vLLM, adapters swapped in by digest, greedy and in float32.
+
+Truth is greedy decoding of the float32 model. A step whose two best tokens nearly tie could go the other way in
+another batch: such prompts are decoded once more, each alone, so that answers depend neither on the order nor the size
+of a batch.
+
+The engine changes its process: environment variables, log levels, threads. It belongs in a process of its own.
+Does not know of marks, jobs or verdicts; trusts that an adapter has passed the gate.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from importlib.metadata import packages_distributions, version
+from typing import Any
+
+from node.core.rows import Row
+from node.core.training import PROJECTIONS
+from node.errors import InvalidInput, NotInstalled, Unavailable
+from node.models.base import BaseModel, read_json_object
+from node.models.chat import ChatTokenizer, EncodedRow
+from node.ports.inference import Adapter, EngineDescription, Prompt
+
+#: Two best tokens closer than this (in nats) are settled by decoding the prompt alone.
+NEAR_TIE_NATS = 1e-3
+#: What an answer may add to a row of the greatest length.
+ANSWER_ROOM_TOKENS = 64
+KV_CACHE_BYTES = 512 << 20
+#: Bounds the logits of one step: 1,024 x 49,152 float32 values are 200 MB.
+STEP_TOKENS = 1024
+MAX_SEQUENCES = 64
+#: Adapters kept in memory; the one in use is always among them.
+CACHED_ADAPTERS = 4
+#: Asked for beyond `top`, so that ties at the edge are broken by token id and not by the sort.
+TIE_RESERVE = 8
+
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class VllmEngine:
+    """Implements Inference and LanguageModel.
+
+    Args:
+        max_length_tokens: longest row that will be scored.
+        lora_rank: greatest rank of an adapter.
+
+    Raises:
+        InvalidInput: vLLM cannot serve this model with these limits.
+        NotInstalled: vLLM is not here, or in an unknown version.
+    """
+
+    def __init__(self, model: BaseModel, *, max_length_tokens: int, lora_rank: int, dtype: str = "float32") -> None:
+        self._model = model
+        self._dtype = dtype
+        self._tokenizer = ChatTokenizer(model.folder)
+        self._length = _model_length(model, max_length_tokens)
+        self._llm: Any = _start_vllm(model, length=self._length, lora_rank=lora_rank, dtype=dtype)
+
+    def describe(self) -> EngineDescription:
+        distributions = packages_distributions()
+        versions = {name: version(distributions[name][0]) for name in ("vllm", "torch", "tokenizers")}
+        return EngineDescription("vllm", versions, self._dtype, self._model.digest)
+
+    def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=max_new_tokens,
+            stop_token_ids=[self._tokenizer.end_of_turn_id],
+            logprobs=2,
+            detokenize=False,
+        )
+        encoded = [self._tokenizer.encode_prompt(prompt) for prompt in prompts]
+        answers = [answer.outputs[0] for answer in self._generate(encoded, sampling, adapter)]
+        for at, answer in enumerate(answers):
+            if _smallest_gap(answer.logprobs) < NEAR_TIE_NATS:
+                answers[at] = self._generate([encoded[at]], sampling, adapter)[0].outputs[0]
+        return [self._tokenizer.decode(answer.token_ids) for answer in answers]
+
+    def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        encoded = [self._tokenizer.encode_row(row) for row in rows]
+        answers = self._generate([each.prompt_ids + each.response_ids for each in encoded], sampling, adapter)
+        return [_log_likelihood(each, answer.prompt_logprobs) for each, answer in zip(encoded, answers, strict=True)]
+
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=top + TIE_RESERVE, detokenize=False)
+        encoded = [self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id] for text in texts]
+        answers = self._generate(encoded, sampling, None)
+        return [self._likeliest(answer.outputs[0].logprobs[0])[:top] for answer in answers]
+
+    def _likeliest(self, candidates: dict[int, Any]) -> list[str]:
+        ranked = sorted(candidates, key=lambda token: (-candidates[token].logprob, token))
+        return [self._tokenizer.token_text(token) for token in ranked]
+
+    def _generate(self, sequences: list[list[int]], sampling: Any, adapter: Adapter | None) -> list[Any]:
+        """vLLM's request outputs, in order. The whole batch is on one adapter.
+
+        Raises:
+            InvalidInput: a sequence does not fit.
+            Unavailable: vLLM failed, now or in an earlier call: this engine answers no more.
+        """
+        for sequence in sequences:
+            if len(sequence) >= self._length:
+                raise InvalidInput(
+                    f"A prompt or row has {len(sequence)} tokens; the engine takes fewer than {self._length}.",
+                    field="messages",
+                    actual=len(sequence),
+                )
+        if self._llm is None:
+            raise Unavailable("The inference engine failed earlier.", fix="Start a new one.")
+        try:
+            answers: list[Any] = self._llm.generate(
+                [{"prompt_token_ids": sequence} for sequence in sequences],
+                sampling,
+                lora_request=_lora_request(adapter) if adapter else None,
+                use_tqdm=False,
+            )
+        except Exception as error:
+            self._llm = None  # Its queue may still hold the failed batch.
+            raise Unavailable(f"The inference engine failed: {error}", fix="Start a new one.") from error
+        return answers
+
+
+def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) -> Any:
+    os.environ.update(_ENVIRONMENT)
+    try:
+        import torch
+        from vllm import LLM
+    except ImportError as error:
+        raise NotInstalled("vLLM is not installed.", fix="Install the extra `cpu` or `gpu`.") from error
+    on_cpu = not torch.cuda.is_available()
+    if on_cpu:
+        from node.verifier import cpu_lora
+
+        cpu_lora.install()
+    try:
+        return LLM(
+            model=str(model.folder),
+            skip_tokenizer_init=True,
+            dtype=dtype,
+            seed=0,
+            generation_config="vllm",
+            max_model_len=length,
+            max_num_batched_tokens=STEP_TOKENS,
+            max_num_seqs=MAX_SEQUENCES,
+            max_logprobs=-1,
+            kv_cache_memory_bytes=KV_CACHE_BYTES,
+            enable_prefix_caching=False,
+            enforce_eager=on_cpu,
+            enable_lora=True,
+            max_loras=1,
+            max_cpu_loras=CACHED_ADAPTERS,
+            max_lora_rank=next(rank for rank in _RANKS if rank >= lora_rank),
+            lora_target_modules=list(PROJECTIONS),
+            disable_log_stats=True,
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        raise Unavailable(f"vLLM could not start on this model: {error}", fix="See the log above.") from error
+
+
+def _model_length(model: BaseModel, max_length_tokens: int) -> int:
+    """Room for the longest row and an answer, within what the model was trained for.
+
+    Raises:
+        InvalidInput: the model takes no rows of this length.
+    """
+    limit = read_json_object(model.folder / "config.json").get("max_position_embeddings")
+    if not isinstance(limit, int):
+        return max_length_tokens + ANSWER_ROOM_TOKENS
+    if max_length_tokens >= limit:
+        raise InvalidInput(
+            f"Rows of {max_length_tokens} tokens do not fit the model, which takes {limit} with one answer token.",
+            fix="Lower the greatest length of a row.",
+            field="max_length_tokens",
+            actual=max_length_tokens,
+        )
+    return min(max_length_tokens + ANSWER_ROOM_TOKENS, limit)
+
+
+def _lora_request(adapter: Adapter) -> Any:
+    """vLLM caches an adapter by name and id: both are the digest, so that no stale one can answer."""
+    from vllm.lora.request import LoRARequest
+
+    # 63 bits of the digest: vLLM keeps ids as positive 64-bit integers.
+    return LoRARequest(
+        str(adapter.digest), int.from_bytes(adapter.digest.raw[:8], "big") >> 1 or 1, str(adapter.folder)
+    )
+
+
+def _smallest_gap(steps: Sequence[dict[int, Any]]) -> float:
+    """Least distance in nats between the best and the second best token over the steps of an answer."""
+    gaps = []
+    for step in steps:
+        best, second, *_ = sorted((token.logprob for token in step.values()), reverse=True)
+        gaps.append(best - second)
+    return min(gaps, default=math.inf)
+
+
+def _log_likelihood(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> int:
+    """Micronats of the response; `scored[i]` holds token i of the whole row."""
+    ids = row.prompt_ids + row.response_ids
+    return round(1e6 * math.fsum(scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids))))
