@@ -153,11 +153,10 @@ def _largest_power_of_two_below(size: int) -> int:
 
 
 def _next_of(path: Iterator[bytes]) -> bytes:
-    for sibling in path:
-        if len(sibling) == _sha256().digest_size:
-            return sibling
-        raise IntegrityFailure("A proof consists of hashes of 32 bytes.", expected=32, actual=len(sibling))
-    raise IntegrityFailure("The proof is too short for the tree.")
+    try:
+        return next(path)
+    except StopIteration:
+        raise IntegrityFailure("The proof is too short for the tree.") from None
 
 
 def _refuse_leftover(path: Iterator[bytes]) -> None:

@@ -8,7 +8,6 @@ Does *not* know who owns a key, where keys lie, or what a payload says.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -179,10 +178,10 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
-    """Base64 in its one canonical spelling: a decoder alone ignores the spare bits before the padding."""
+    """Base64 in its one canonical spelling: a decoder ignores foreign characters and the bits before the padding."""
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = base64.b64decode(text)
+    except ValueError as error:
         raise IntegrityFailure("An envelope's payload and signature are base64.") from error
     if base64.b64encode(data).decode() != text:
         raise IntegrityFailure("This base64 text is not the canonical spelling of its bytes.")

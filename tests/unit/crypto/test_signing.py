@@ -76,10 +76,11 @@ def test_a_message_of_another_type_is_refused() -> None:
         signing.verify(ENVELOPE, payload_type="application/vnd.hallmark.other+json", keys=TRUSTED)
 
 
-def test_a_message_relabelled_as_the_expected_type_is_refused() -> None:
+@pytest.mark.parametrize("expected", [TYPE, "other"])
+def test_a_relabelled_message_is_refused_as_either_type(expected: str) -> None:
     relabelled = dataclasses.replace(ENVELOPE, payload_type="other")
     with pytest.raises(SignatureInvalid):
-        signing.verify(relabelled, payload_type="other", keys=TRUSTED)
+        signing.verify(relabelled, payload_type=expected, keys=TRUSTED)
 
 
 def test_a_good_signature_by_a_stranger_is_unknown_not_invalid() -> None:

@@ -86,6 +86,13 @@ def test_every_function_agrees_with_fractions(n: int, k: int, p: Fraction) -> No
         assert computed == (pytest.approx(exact_log(exact), rel=1e-11, abs=1e-12) if exact else -math.inf)
 
 
+@pytest.mark.parametrize("n", [2, 15, 16, 17, 20, 32, 40])
+def test_a_single_term_is_right_to_the_last_digits(n: int) -> None:
+    for k in range(n + 1):
+        exact = exact_log(Fraction(math.comb(n, k), 2**n))
+        assert binomial.log_pmf(k, n, -LN_2) == pytest.approx(exact, rel=1e-14, abs=4e-15)
+
+
 @given(st.integers(1, 2000), st.data(), st.floats(1e-6, 1 - 1e-6))
 def test_tails_agree_with_scipy_where_it_holds(n: int, data: st.DataObject, p: float) -> None:
     k = data.draw(st.integers(0, n))
