@@ -24,8 +24,8 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 """Lists and objects may be nested this deep, far above any document of ours and far below Python's own limit."""
 
-_SPELLING = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)
-_DOMAIN = re.compile(r"[a-z0-9][a-z0-9./-]*", re.ASCII)
+_SPELLING = re.compile(r"sha256:([0-9a-f]{64})")
+_DOMAIN = re.compile(r"[a-z0-9][a-z0-9./-]*")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 

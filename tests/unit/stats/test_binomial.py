@@ -93,6 +93,17 @@ def test_a_single_term_is_right_to_the_last_digits(n: int) -> None:
         assert binomial.log_pmf(k, n, -LN_2) == pytest.approx(exact, rel=1e-14, abs=4e-15)
 
 
+@pytest.mark.parametrize("log_p", [-0.1, -LN_2, -2.0, -5.0])
+@pytest.mark.parametrize("deviations", [-6, -1, 0, 1, 6])
+def test_a_single_term_near_the_mean_of_many_trials_loses_no_digits(log_p: float, deviations: int) -> None:
+    n = 100_000
+    k = round(n * math.exp(log_p) + deviations * math.sqrt(n * math.exp(log_p)))
+    with mpmath.workdps(60):
+        log_q = mpmath.log1p(-mpmath.exp(mpmath.mpf(log_p)))
+        exact = float(mpmath.log(mpmath.binomial(n, k)) + k * mpmath.mpf(log_p) + (n - k) * log_q)
+    assert binomial.log_pmf(k, n, log_p) == pytest.approx(exact, rel=1e-13)
+
+
 @given(st.integers(1, 2000), st.data(), st.floats(1e-6, 1 - 1e-6))
 def test_tails_agree_with_scipy_where_it_holds(n: int, data: st.DataObject, p: float) -> None:
     k = data.draw(st.integers(0, n))
