@@ -180,12 +180,11 @@ class ChallengeBondBurned(MoneyEvent):
     """The loser's, to nobody."""
 
 
-def _leaves(event: type[Event]) -> dict[str, type[Event]]:
-    kinds = event.__subclasses__()
-    return {name: kind for leaf in kinds for name, kind in _leaves(leaf).items()} if kinds else {event.__name__: event}
-
-
-EVENTS = _leaves(Event)
+EVENTS: dict[str, type[Event]] = {
+    name: kind
+    for name, kind in tuple(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Event) and kind not in (Event, MoneyEvent)
+}
 """name -> class"""
 
 

@@ -52,6 +52,8 @@ class Terms:
                 raise InvalidTerms(f"{name} is no length of time", expected="a positive integer", actual=value)
         if not self.terms_digest or not self.manifest_commitment:
             raise InvalidTerms("a digest is missing", expected="terms digest and manifest commitment", actual="")
+        if self.price_minor == 0:
+            raise InvalidTerms("a job without a price needs no escrow", expected="a positive price", actual=0)
         for small, large, why in (
             ("fee_minor", "price_minor", "the client pays the fee out of the price"),
             ("cancel_fee_minor", "price_minor", "the client pays to cancel out of the price"),
@@ -66,8 +68,6 @@ class Terms:
                     expected=f"at most {getattr(self, large)}",
                     actual=getattr(self, small),
                 )
-        if self.price_minor == 0:
-            raise InvalidTerms("a job without a price needs no escrow", expected="a positive price", actual=0)
 
     def party(self, role: Role) -> str | None:
         """Who plays `role`; None for an arbiter that was not named."""
