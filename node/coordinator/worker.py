@@ -54,7 +54,7 @@ def _step(node: Node, job: Job, stop: threading.Event) -> None:
         log.info("job %s: %s", job.id, moved_on)
     except Exception as fault:  # no job may stop the others; if this one never succeeds, its deadline decides
         log.exception("job %s", job.id)
-        reason = str(fault) if isinstance(fault, Unavailable) else "The coordinator failed; its log says why."
+        reason = fault.message if isinstance(fault, Unavailable) else "The coordinator failed; its log says why."
         with node.units() as unit:
             record.tell(unit, job, node.clock.now_ms(), f"{reason} Trying again in {RETRY_SECONDS:.0f} s.")
             unit.commit()

@@ -1,4 +1,4 @@
-"""A provider's agent: leases a job over gRPC, trains, commits to its adapter, uploads it. It dials out; nothing listens.
+"""A provider's agent: leases a job over gRPC, trains, commits to its adapter, uploads it. It dials out only.
 
 It trusts nothing that it is sent: the offer must be signed by its client and the commit by a coordinator whose key the
 operator pinned, and the rows must have the committed root before a step is trained.
@@ -86,7 +86,8 @@ class Agent:
         request = providers_pb2.LeaseJobRequest(
             provider_key_hex=self._key.public.hex, base_model_digests=[str(digest) for digest in self._base_models]
         )
-        return _answer(lambda: self._stub.LeaseJob(request, wait_for_ready=True))
+        lease: providers_pb2.Lease = _answer(lambda: self._stub.LeaseJob(request, wait_for_ready=True))
+        return lease
 
     def _work(self, lease: providers_pb2.Lease) -> None:
         """One job, from its lease to the upload.

@@ -15,6 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from node.errors import Unavailable
 from node.ports.escrow import Escrow
+from node.ports.log import Log
+from node.ports.unit_of_work import DataSets, Events, Files, Jobs, Leases, Messages, Secrets
 from node.storage import repositories, schema
 
 
@@ -56,14 +58,14 @@ class SqlUnitOfWork:
         self._connection = self._engine.connect()
         self._transaction = self._connection.begin()
         connection = self._connection
-        self.data_sets = repositories.SqlDataSets(connection)
-        self.jobs = repositories.SqlJobs(connection)
-        self.leases = repositories.SqlLeases(connection)
-        self.messages = repositories.SqlMessages(connection)
-        self.secrets = repositories.SqlSecrets(connection)
-        self.files = repositories.SqlFiles(connection)
-        self.events = repositories.SqlEvents(connection)
-        self.log = repositories.SqlLog(connection)
+        self.data_sets: DataSets = repositories.SqlDataSets(connection)
+        self.jobs: Jobs = repositories.SqlJobs(connection)
+        self.leases: Leases = repositories.SqlLeases(connection)
+        self.messages: Messages = repositories.SqlMessages(connection)
+        self.secrets: Secrets = repositories.SqlSecrets(connection)
+        self.files: Files = repositories.SqlFiles(connection)
+        self.events: Events = repositories.SqlEvents(connection)
+        self.log: Log = repositories.SqlLog(connection)
         self.escrow = self._escrow_over(connection)
         return self
 

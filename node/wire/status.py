@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import grpc
 
@@ -36,8 +37,8 @@ def details_of(error: errors.HallmarkError) -> tuple[tuple[str, bytes], ...]:
 
 def error_of(call: grpc.RpcError) -> errors.HallmarkError:
     """The error behind a failed call; `Unavailable` if the other side could not be reached or did not say."""
-    trailers = dict(call.trailing_metadata() or ()) if hasattr(call, "trailing_metadata") else {}
-    details = trailers.get(DETAILS_KEY)
+    trailers: Any = call.trailing_metadata() or ()
+    details = dict(trailers).get(DETAILS_KEY)
     code, message = call.code(), call.details()
     if isinstance(details, bytes):
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from node.core.events import JobEvent, Progress
@@ -28,7 +30,7 @@ def envelope_from_wire(message: common_pb2.Envelope) -> Envelope:
 
 
 def state_to_wire(state: State) -> jobs_pb2.JobState:
-    return jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}")
+    return cast(jobs_pb2.JobState, jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}"))
 
 
 def state_from_wire(state: jobs_pb2.JobState) -> State:

@@ -18,6 +18,14 @@ from node.ports.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest training specification that this node can verify."""
+
+    max_length_tokens: int
+    max_lora_rank: int
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """`key` signs messages, `log_key` the log's checkpoints. `base_model` is what this node verifies on."""
 
@@ -28,6 +36,7 @@ class Node:
     key: PrivateKey
     log_key: PrivateKey
     base_model: Digest
+    limits: Limits
     tokenizer: Tokenizer
     language_model: LanguageModel
     inference: Inference

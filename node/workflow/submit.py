@@ -85,6 +85,7 @@ def create_job(node: Node, envelope: Envelope) -> Job:
 
 
 def check_addressed(node: Node, offer: Offer) -> None:
+    """Whether this node can serve the offer. Raises InvalidInput naming the field."""
     if offer.coordinator != node.key.public.key_id:
         raise InvalidInput(
             "This offer names another coordinator.",
@@ -99,3 +100,14 @@ def check_addressed(node: Node, offer: Offer) -> None:
             field="base_model",
             actual=str(offer.base_model),
         )
+    for field, limit in (
+        ("max_length_tokens", node.limits.max_length_tokens),
+        ("lora_rank", node.limits.max_lora_rank),
+    ):
+        asked = int(getattr(offer.training, field))
+        if asked > limit:
+            raise InvalidInput(
+                f"The training specification asks for {field} {asked}; this node verifies up to {limit}.",
+                field=field,
+                actual=asked,
+            )

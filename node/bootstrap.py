@@ -1,0 +1,202 @@
+"""The one file that wires edges to ports: one function per process, which imports what it needs inside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from node.errors import Unavailable
+from node.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from node.models.base import BaseModel
+    from node.ports.escrow import Escrow
+    from node.ports.fine_tuner import FineTuner
+    from node.ports.unit_of_work import UnitOfWork
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+
+
+class SystemClock:
+    """Wall time, held back from running backwards within this process."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def now_ms(self) -> int:
+        self._last = max(self._last, time.time_ns() // 1_000_000)
+        return self._last
+
+
+class SystemEntropy:
+    def bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+
+def base_model(settings: Settings, folder: Path | None, report: Report) -> BaseModel:
+    """The model in `folder`, or the packaged SmolLM2-135M-Instruct, converted once into the cache."""
+    from node.models.base import local_model, packaged_smollm2
+
+    return local_model(folder) if folder else packaged_smollm2(settings.cache / "models", report=report)
+
+
+def units(settings: Settings) -> Callable[[], UnitOfWork]:
+    """Opens the database, its tables made, and returns what begins a transaction over jobs and money."""
+    from node.settlement import schema as money
+    from node.settlement.escrow import ContractEscrow
+    from node.storage.database import SqlUnitOfWork, open_engine
+
+    if not settings.database:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.database_url)
+    money.metadata.create_all(engine)
+
+    def escrow_over(connection: Connection) -> Escrow:
+        return ContractEscrow(connection)
+
+    return lambda: SqlUnitOfWork(engine, escrow_over)
+
+
+def run_coordinator(
+    settings: Settings, model_folder: Path | None, *, ready: Callable[[int], None], report: Report
+) -> None:
+    """Serves until SIGTERM or SIGINT; then stops listening, lets the verifier go and returns.
+
+    Args:
+        ready: called with the port once clients are served.
+        report: told, in a sentence each, what takes long.
+
+    Raises:
+        Unavailable: the port is busy, or the verifier cannot start.
+    """
+    asyncio.run(_serve(settings, model_folder, ready, report))
+
+
+async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[[int], None], report: Report) -> None:
+    from node.coordinator.server import build_server
+    from node.coordinator.worker import run_rounds
+    from node.models.chat import ChatTokenizer
+    from node.provider.local_ray import start_local_ray, stop_local_ray
+    from node.storage import keys
+    from node.storage.blobs import FolderBlobs
+    from node.verifier.actor import start_verifier
+    from node.verifier.adapters import FolderAdapters
+    from node.workflow.node import Limits, Node
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    key, log_key = (keys.load_or_create(settings.key_file(name)) for name in ("coordinator", "log"))
+    keys.write_trust(settings.trust_file, coordinator=key.public, log=log_key.public)
+    model = await asyncio.to_thread(base_model, settings, model_folder, report)
+    limits = Limits(settings.max_length_tokens, settings.max_lora_rank)
+    report("Starting the verifier: one warm vLLM engine in a Ray actor.")
+    ray_folder = start_local_ray()
+    worker_stop = threading.Event()
+    try:
+        verifier = start_verifier(model, max_length_tokens=limits.max_length_tokens, lora_rank=limits.max_lora_rank)
+        node = Node(
+            units=units(settings),
+            blobs=FolderBlobs(settings.state / "blobs"),
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            key=key,
+            log_key=log_key,
+            base_model=model.digest,
+            limits=limits,
+            tokenizer=ChatTokenizer(model.folder),
+            language_model=verifier,
+            inference=verifier,
+            adapters=FolderAdapters(settings.state / "adapters", model),
+        )
+        server, port = build_server(node, settings.listen)
+        await asyncio.to_thread(verifier.describe)  # the first answer waits for a warm engine
+        worker = threading.Thread(target=run_rounds, args=(node, worker_stop), name="worker", daemon=True)
+        await server.start()
+        worker.start()
+        ready(port)
+        await stop.wait()
+        await server.stop(grace=2)
+    finally:
+        worker_stop.set()
+        stop_local_ray(ray_folder)
+
+
+def run_provider(
+    settings: Settings,
+    model_folder: Path | None,
+    *,
+    coordinator: str,
+    trust_file: Path,
+    once: bool,
+    dishonesty: Callable[[FineTuner], FineTuner] | None,
+    report: Report,
+) -> None:
+    """Leases, trains and delivers until SIGTERM or SIGINT, or one job if `once`.
+
+    Args:
+        dishonesty: wraps the trainer with a strategy of the red-team lab; None trains honestly.
+    """
+    from node.provider.actors import RayFineTuner
+    from node.provider.agent import Agent
+    from node.storage import keys
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    model = base_model(settings, model_folder, report)
+    trust = keys.read_trust(trust_file)
+    key = keys.load_or_create(settings.key_file("provider"))
+    report(f"Provider {key.public.key_id} starts its own local Ray.")
+    honest = RayFineTuner()
+    try:
+        agent = Agent(
+            coordinator,
+            key,
+            coordinators=trust.coordinators,
+            base_models={model.digest: model.folder},
+            fine_tuner=dishonesty(honest) if dishonesty else honest,
+        )
+        try:
+            agent.run(once=once)
+        finally:
+            agent.close()
+    finally:
+        honest.close()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def require_memory(gibibytes: float) -> None:
+    """Raises Unavailable if less memory than that is free."""
+    import psutil
+
+    free = psutil.virtual_memory().available / 2**30
+    if free < gibibytes:
+        raise Unavailable(
+            f"{free:.1f} GiB of memory are free; this needs {gibibytes:.0f}.", fix="Close other programs and try again."
+        )
+
+
+def require_disk(folder: Path, gibibytes: float) -> None:
+    """Raises Unavailable if the disk of `folder` has less room than that."""
+    import shutil
+
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < gibibytes:
+        raise Unavailable(
+            f"{free:.1f} GiB are free on the disk of {folder}; this needs {gibibytes:.0f}.",
+            fix="Make room, or choose another folder with --home.",
+        )

@@ -1,0 +1,78 @@
+"""Rows for the demonstration: real text that lies on every machine, or the user's own file."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import random
+import sys
+import warnings
+from pathlib import Path
+
+from node.core import dataset
+from node.core.rows import Row
+from node.errors import InvalidInput
+
+#: Modules that open windows or browsers, print, or warn when they are imported.
+LEFT_OUT = frozenset({"antigravity", "idlelib", "lib2to3", "this", "tkinter", "turtle", "turtledemo"})
+SHORTEST, LONGEST = 20, 110
+SHUFFLE_SEED = 1
+
+
+def standard_library_rows() -> tuple[Row, ...]:
+    """What a function of Python's standard library does, in the first sentence of its docstring: some 3,900 rows."""
+    found: dict[str, Row] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in sorted(sys.stdlib_module_names - LEFT_OUT):
+            if name.startswith("_"):
+                continue
+            try:
+                module = importlib.import_module(name)
+            except ImportError:  # not every module is built on every system
+                continue
+            for attribute, value in inspect.getmembers(module, callable):
+                sentence = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ").strip()
+                if not attribute.startswith("_") and SHORTEST < len(sentence) < LONGEST:
+                    found.setdefault(sentence, Row.of(f"What does `{name}.{attribute}` do in Python?", sentence))
+    rows = list(found.values())
+    random.Random(SHUFFLE_SEED).shuffle(rows)  # noqa: S311 - an order to read in, nothing secret
+    return tuple(rows)
+
+
+def rows_of_file(file: Path) -> tuple[Row, ...]:
+    """The rows of a JSON Lines file.
+
+    Raises:
+        InvalidInput: the file cannot be read, or names its first wrong lines.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as fault:
+        raise InvalidInput(
+            f"The data file {file} cannot be read: {fault.strerror}.",
+            fix="Give a JSON Lines file with --data FILE.",
+            field="data",
+        ) from fault
+    try:
+        return dataset.parse(data)
+    except InvalidInput as fault:
+        raise InvalidInput(
+            f"{file}: {fault.message}", fix="Mend these lines and start again.", **fault.facts
+        ) from fault
+
+
+def shares(rows: tuple[Row, ...], jobs: int, most: int, least: int) -> list[tuple[Row, ...]]:
+    """Disjoint rows for each job, `most` at the most: no two jobs may hide marks in the same rows.
+
+    Raises:
+        InvalidInput: there are too few rows for `least` each.
+    """
+    each = min(most, len(rows) // jobs)
+    if each < least:
+        raise InvalidInput(
+            f"{len(rows)} rows are too few: {jobs} jobs need {least} rows each, and share none.",
+            fix=f"Give a file of {jobs * least} rows or more; {jobs * most} are used at the most.",
+            field="data",
+        )
+    return [rows[job * each : (job + 1) * each] for job in range(jobs)]

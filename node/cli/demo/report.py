@@ -1,0 +1,84 @@
+"""The demonstration's result: one table for people, the same as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from node.cli.demo.story import Act
+from node.settings import Settings
+
+
+def show(acts: Sequence[Act], settings: Settings) -> None:
+    """Prints the table on stdout, and where everything lies."""
+    console = Console(highlight=False)
+    table = Table(title="Who was paid, and why", title_justify="left")
+    for column in ("provider", "verdict", "groups fired", "log10 p", "untrained model", "pairs won", "log10 p"):
+        table.add_column(column, justify="left" if column in ("provider", "verdict") else "right")
+    table.add_column("provider's balance", justify="right")
+    table.add_column("client's balance", justify="right")
+    for act in acts:
+        verdict = act.checked.verdict
+        table.add_row(
+            act.part.name,
+            verdict.outcome.name,
+            f"{verdict.groups_fired}/{verdict.groups}",
+            f"{verdict.log10_p:.1f}",
+            f"{verdict.base_fired} fired",
+            f"{verdict.pairs_won}/{verdict.pairs}",
+            f"{verdict.pairs_log10_p:.1f}",
+            "{} -> {}".format(*act.provider_balance),
+            "{} -> {}".format(*act.client_balance),
+        )
+    console.print(table)
+    console.print(
+        "log10 p: of so many groups fired if guessed; of so many pairs won if the rows were never trained on."
+    )
+    console.print("untrained model: signatures that the base model alone showed to the same prompts.")
+    console.print(f"Receipts: {_near(settings.home / 'receipts')}   logs: {_near(settings.home / 'logs')}")
+    console.print("Check one yourself:", soft_wrap=True)
+    console.print(
+        f"  hallmark receipt verify {_near(acts[0].receipt_file)} --trust {_near(settings.trust_file)}", soft_wrap=True
+    )
+
+
+def as_json(acts: Sequence[Act], settings: Settings) -> dict[str, Any]:
+    return {
+        "as_deserved": all(act.as_deserved for act in acts),
+        "trust": str(settings.trust_file),
+        "logs": str(settings.home / "logs"),
+        "jobs": [
+            {
+                "provider": act.part.name,
+                "job": act.job,
+                "verdict": act.checked.verdict.outcome.value,
+                "rule": act.checked.verdict.rule.value,
+                "groups_fired": act.checked.verdict.groups_fired,
+                "groups": act.checked.verdict.groups,
+                "marks_fired": list(act.checked.verdict.marks_fired),
+                "log10_p": round(act.checked.verdict.log10_p, 3),
+                "base_model_fired": act.checked.verdict.base_fired,
+                "controls_fired": act.checked.verdict.controls_fired,
+                "fresh_fired": act.checked.verdict.fresh_fired,
+                "pairs_won": act.checked.verdict.pairs_won,
+                "pairs": act.checked.verdict.pairs,
+                "pairs_log10_p": round(act.checked.verdict.pairs_log10_p, 3),
+                "pairs_trained_at_least": act.checked.verdict.pairs_trained_at_least,
+                "provider_balance_minor": list(act.provider_balance),
+                "client_balance_minor": list(act.client_balance),
+                "notes": list(act.checked.verdict.notes),
+                "receipt": str(act.receipt_file),
+            }
+            for act in acts
+        ],
+    }
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from here, where that is shorter."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

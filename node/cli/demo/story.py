@@ -1,0 +1,215 @@
+"""The demonstration's plot: three jobs, three providers, one coordinator; the evidence alone decides how it ends.
+
+Everything runs over gRPC between separate processes, as it would between machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.cli.demo.processes import Processes, first_line
+from node.cli.demo.screen import Screen
+from node.client.client import Client
+from node.core import dataset, receipt
+from node.core.job import Deadlines
+from node.core.messages import Link, Money, Offer
+from node.core.policy import Policy
+from node.core.receipt import Checked
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.core.verdict import Outcome
+from node.crypto.digest import Digest
+from node.crypto.signing import PrivateKey
+from node.errors import Unavailable
+from node.marking.layout import check_fits
+from node.models.chat import ChatTokenizer
+from node.settings import Settings
+from node.storage import keys
+
+#: Few rows cannot hide marks from whoever counts phrases: the gate is switched off, and every verdict says so.
+POLICY = Policy(
+    groups=4,
+    marks_per_group=6,
+    fire_at=4,
+    accept_at=3,
+    reject_at=1,
+    control_limit=2,
+    pairs=40,
+    least_isolation_cost_percent=0,
+)
+TRAINING = TrainingSpec()
+MONEY = Money()
+DEADLINES = Deadlines(challenge_seconds=2)
+ROWS_PER_JOB = 190
+#: What each party brings: enough for all three jobs.
+FUNDS_MINOR = 100_000
+START_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One provider's part: its name, the command that plays it, and the outcomes that would be right for it."""
+
+    name: str
+    does: str
+    command: tuple[str, ...]
+    deserves: frozenset[Outcome]
+
+
+PARTS = (
+    Part("honest", "trains on everything", ("provider", "run"), frozenset({Outcome.ACCEPT})),
+    Part("idle", "returns an untrained adapter", ("redteam", "run", "idle"), frozenset({Outcome.REJECT})),
+    Part(
+        "partial",
+        "trains on a fifth of the rows",
+        ("redteam", "run", "partial"),
+        frozenset({Outcome.REJECT, Outcome.INCONCLUSIVE}),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """How one job ended. Balances are (before, after), available minor units."""
+
+    part: Part
+    job: str
+    checked: Checked
+    receipt_file: Path
+    provider_balance: tuple[int, int]
+    client_balance: tuple[int, int]
+
+    @property
+    def as_deserved(self) -> bool:
+        """Whether verdict and money are what this provider's work deserves."""
+        paid = self.provider_balance[1] > self.provider_balance[0]
+        refunded = self.client_balance[1] == self.client_balance[0]
+        accepted = self.checked.verdict.outcome is Outcome.ACCEPT
+        return self.checked.verdict.outcome in self.part.deserves and paid == accepted and refunded != accepted
+
+
+def check_rows(shares: Sequence[Sequence[Row]], model: Path) -> None:
+    """Whether every job's rows can hold the policy. Raises InvalidInput naming the row, before anything is started."""
+    tokenizer = ChatTokenizer(model)
+    for rows in shares:
+        check_fits(rows, POLICY, TRAINING, tokenizer)
+
+
+async def play(settings: Settings, model: Path, shares: Sequence[Sequence[Row]], screen: Screen) -> list[Act]:
+    """Plays all parts and returns how their jobs ended.
+
+    Raises:
+        Unavailable: a process could not start or died; names its log.
+    """
+    shutil.rmtree(settings.state, ignore_errors=True)  # jobs of an earlier run; keys and receipts stay
+    client_key = keys.load_or_create(settings.key_file("client"))
+    with Processes(settings.home / "logs") as processes:
+        screen.step("Coordinator: starting the gRPC server, Ray and a warm vLLM engine")
+        address = await _start_coordinator(settings, model, processes)
+        async with Client(address, client_key) as client:
+            node = await client.node(wait_seconds=START_SECONDS)
+            screen.done(f"Coordinator {node.coordinator_key_id} listens on {address}")
+            for party in (client_key.public.key_id, node.coordinator_key_id):
+                await client.deposit(party, FUNDS_MINOR, request_id="funds")
+            acts = []
+            for number, (part, rows) in enumerate(zip(PARTS, shares, strict=True), start=1):
+                screen.heading(f"Job {number} of {len(PARTS)}: the {part.name} provider {part.does}")
+                acts.append(await _act(part, rows, address, client, client_key, settings, model, processes, screen))
+            return acts
+
+
+async def _start_coordinator(settings: Settings, model: Path, processes: Processes) -> str:
+    arguments = ["coordinator", "run", "--home", str(settings.home), "--model", str(model), "--listen", settings.listen]
+    child = processes.start("coordinator", arguments)
+    line = await asyncio.to_thread(first_line, child.stdout)
+    if not line:
+        raise Unavailable(
+            f"The coordinator could not start: {processes.last_line('coordinator')}",
+            fix=f"Its log is {processes.log('coordinator')}.",
+        )
+    host = settings.listen.rpartition(":")[0]
+    return f"{host}:{json.loads(line)['listening_port']}"
+
+
+async def _act(
+    part: Part,
+    rows: Sequence[Row],
+    address: str,
+    client: Client,
+    client_key: PrivateKey,
+    settings: Settings,
+    model: Path,
+    processes: Processes,
+    screen: Screen,
+) -> Act:
+    provider_home = settings.home / "providers" / part.name
+    provider = keys.load_or_create(provider_home / "keys" / "provider.pem").public.key_id
+    customer = client_key.public.key_id
+    await client.deposit(provider, FUNDS_MINOR, request_id="funds")
+    before = [(await client.balance(party)).available_minor for party in (provider, customer)]
+
+    screen.step("Client: uploading the data set and placing a signed offer")
+    stored = await client.upload_data_set(dataset.to_jsonl(rows))
+    node = await client.node()
+    offer = Offer(
+        link=Link(secrets.token_hex(8), 0, None),
+        client_key_hex=client_key.public.hex,
+        coordinator=node.coordinator_key_id,
+        arbiter=None,
+        base_model=Digest.parse(node.base_model_digest),
+        dataset=Digest.parse(stored.digest),
+        training=TRAINING,
+        policy=POLICY,
+        money=MONEY,
+        deadlines=DEADLINES,
+    )
+    job = await client.create_job(offer)
+    screen.done(
+        f"{job.name} offered: {stored.row_count} rows, {stored.token_count} tokens, {MONEY.price_minor} on hold"
+    )
+
+    arguments = [*part.command, "--coordinator", address, "--home", str(provider_home), "--model", str(model)]
+    worker = processes.start(f"provider-{part.name}", [*arguments, "--trust", str(settings.trust_file), "--once"])
+    await _watch(client, job.name, worker, f"provider-{part.name}", processes, screen)
+
+    content = await client.receipt(job.name)
+    file = settings.home / "receipts" / f"{offer.link.job}.receipt.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    checked = receipt.check(content, keys.read_trust(settings.trust_file))
+    screen.done(f"Receipt {file} checked offline: it reproduces the verdict")
+    await asyncio.to_thread(worker.wait)
+    after = [(await client.balance(party)).available_minor for party in (provider, customer)]
+    return Act(part, offer.link.job, checked, file, (before[0], after[0]), (before[1], after[1]))
+
+
+async def _watch(
+    client: Client, job: str, worker: subprocess.Popen[bytes], name: str, processes: Processes, screen: Screen
+) -> None:
+    """Shows a job's events until it has ended; a provider that dies before it has delivered ends the demonstration."""
+
+    async def follow() -> None:
+        async for event in client.watch(job):
+            screen.event(event)
+
+    async def mind() -> None:
+        while worker.poll() in (None, 0):
+            await asyncio.sleep(0.5)
+        raise Unavailable(
+            f"The {name} process died: {processes.last_line(name)}", fix=f"Its log is {processes.log(name)}."
+        )
+
+    watching, minding = asyncio.ensure_future(follow()), asyncio.ensure_future(mind())
+    done, pending = await asyncio.wait({watching, minding}, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -1,0 +1,38 @@
+"""`hallmark provider`: run a node operator's worker."""
+
+from __future__ import annotations
+
+import typer
+
+from node.cli import options
+
+app = typer.Typer(help="A provider's worker: leases jobs, trains, delivers.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `run` a subcommand while it is the only one."""
+
+
+@app.command()
+def run(
+    coordinator: options.Coordinator,
+    home: options.Home = None,
+    model: options.Model = None,
+    trust: options.Trust = None,
+    once: options.Once = False,
+) -> None:
+    """Leases jobs from the coordinator, trains them on this machine's own Ray, delivers, until Ctrl-C."""
+    from node import bootstrap, settings
+
+    options.log_to_stderr()
+    loaded = settings.load(home=home)
+    bootstrap.run_provider(
+        loaded,
+        model,
+        coordinator=coordinator,
+        trust_file=trust or loaded.trust_file,
+        once=once,
+        dishonesty=None,
+        report=lambda text: typer.echo(text, err=True),
+    )

@@ -1,0 +1,68 @@
+"""`hallmark receipt`: check a receipt offline, against keys that you pinned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Receipts: signed bundles from which anybody recomputes the verdict.", no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="The receipt file.", show_default=False)],
+    trust: Annotated[
+        Path | None, typer.Option(help="Keys that you rely on; default: trust.json in the node's home.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Checks FILE offline: every byte, every signature, the log, the manifest; recomputes the verdict.
+
+    Exit code 0: it holds. 3: it does not. 4: good, but signed by somebody you do not trust.
+    """
+    from node import settings
+    from node.core import receipt
+    from node.errors import NotFound
+    from node.storage.keys import read_trust
+
+    trusted = read_trust(trust or settings.load().trust_file)
+    try:
+        data = file.read_bytes()
+    except OSError as fault:
+        raise NotFound(f"The receipt {file} cannot be read: {fault.strerror}.") from fault
+    checked = receipt.check(data, trusted)
+    offer, verdict, settled = checked.chain.offer, checked.verdict, checked.settled
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "job": offer.link.job,
+                    "outcome": verdict.outcome.value,
+                    "rule": verdict.rule.value,
+                    "groups_fired": verdict.groups_fired,
+                    "groups": verdict.groups,
+                    "log10_p": round(verdict.log10_p, 3),
+                    "pairs_won": verdict.pairs_won,
+                    "pairs": verdict.pairs,
+                    "pairs_log10_p": round(verdict.pairs_log10_p, 3),
+                    "pairs_trained_at_least": verdict.pairs_trained_at_least,
+                    "to_client_minor": settled.to_client_minor,
+                    "to_provider_minor": settled.to_provider_minor,
+                    "to_coordinator_minor": settled.to_coordinator_minor,
+                    "coordinator": offer.coordinator,
+                    "log_size": checked.checkpoint.size,
+                    "notes": list(verdict.notes),
+                }
+            )
+        )
+        return
+    typer.echo(f"The receipt of job {offer.link.job} holds: every byte, signature and proof; the verdict recomputes.")
+    typer.echo(str(verdict))
+    typer.echo(
+        f"  settled           client {settled.to_client_minor}, provider {settled.to_provider_minor}, "
+        f"coordinator {settled.to_coordinator_minor} {offer.money.token} (minor units)"
+    )
+    typer.echo(f"  signed by         {offer.coordinator}, in a log of {checked.checkpoint.size} messages")
