@@ -47,7 +47,7 @@ class ChatTokenizer:
 
     Raises:
         InvalidInput: the template cannot be used: it fails, hides a content, changes earlier messages when a
-            response follows, or ends no turn with a special token; or the tokenizer would encode harmless text otherwise.
+            response follows, or ends no turn with a special token; or the tokenizer encodes harmless text otherwise.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -14,9 +14,6 @@ from node.core.training import TrainingSpec
 from node.errors import InvalidInput
 from node.models.base import BaseModel
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-ADAPTER_CONFIG = "adapter_config.json"
-
 _PROJECTION = re.compile(r"model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.weight")
 
 

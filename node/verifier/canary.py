@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from node.core.adapter import CONFIG, WEIGHTS, adapter_digest
 from node.core.training import TrainingSpec
-from node.crypto.digest import sha256_digest
-from node.models.lora import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_config
+from node.models.lora import adapter_config
 from node.ports.inference import Adapter
 
 #: Standard deviation of B. On unit-variance inputs a projection's output moves by about this times alpha / sqrt(rank).
@@ -28,8 +28,8 @@ def make_canary(shapes: Mapping[str, tuple[int, int]], spec: TrainingSpec, folde
         * numpy.float32(shape[1] ** -0.5 if ".lora_A." in name else STRENGTH)
         for name, shape in sorted(shapes.items())
     }
-    weights = save(tensors, metadata={"format": "pt"})
+    files = {WEIGHTS: save(tensors, metadata={"format": "pt"}), CONFIG: adapter_config(spec)}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ADAPTER_WEIGHTS).write_bytes(weights)
-    (folder / ADAPTER_CONFIG).write_bytes(adapter_config(spec))
-    return Adapter(sha256_digest(weights), folder)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return Adapter(adapter_digest(files), folder)

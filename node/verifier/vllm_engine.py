@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
+from node.core.adapter import CONFIG
 from node.core.rows import Row
 from node.core.training import PROJECTIONS
+from node.crypto.digest import digest
 from node.errors import InvalidInput, NotInstalled, Unavailable
 from node.models.base import BaseModel, read_json_object
 from node.models.chat import ChatTokenizer, EncodedRow
@@ -43,11 +45,13 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    # Threads that spin while they wait would halve the speed of whoever shares the cores, and ours.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
 class VllmEngine:
-    """Implements Inference and LanguageModel.
+    """Implements LanguageModel, and Inference but for the probe, which takes a second opinion (`node.verifier.probe`).
 
     Args:
         max_length_tokens: longest row that will be scored.
@@ -122,7 +126,7 @@ class VllmEngine:
                     actual=len(sequence),
                 )
         if self._llm is None:
-            raise Unavailable("The inference engine failed earlier.", fix="Start a new one.")
+            raise Unavailable("The inference engine failed earlier; start a new one.")
         try:
             answers: list[Any] = self._llm.generate(
                 [{"prompt_token_ids": sequence} for sequence in sequences],
@@ -132,7 +136,7 @@ class VllmEngine:
             )
         except Exception as error:
             self._llm = None  # Its queue may still hold the failed batch.
-            raise Unavailable(f"The inference engine failed: {error}", fix="Start a new one.") from error
+            raise Unavailable(f"The inference engine failed: {error}") from error
         return answers
 
 
@@ -168,9 +172,10 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
             max_lora_rank=next(rank for rank in _RANKS if rank >= lora_rank),
             lora_target_modules=list(PROJECTIONS),
             disable_log_stats=True,
+            use_tqdm_on_load=False,
         )
     except (ValueError, RuntimeError, OSError) as error:
-        raise Unavailable(f"vLLM could not start on this model: {error}", fix="See the log above.") from error
+        raise Unavailable(f"vLLM could not start on this model: {error}") from error
 
 
 def _model_length(model: BaseModel, max_length_tokens: int) -> int:
@@ -193,13 +198,12 @@ def _model_length(model: BaseModel, max_length_tokens: int) -> int:
 
 
 def _lora_request(adapter: Adapter) -> Any:
-    """vLLM caches an adapter by name and id: both are the digest, so that no stale one can answer."""
+    """vLLM caches an adapter by name and id: both stand for its digest and our configuration (the scale lies there)."""
     from vllm.lora.request import LoRARequest
 
-    # 63 bits of the digest: vLLM keeps ids as positive 64-bit integers.
-    return LoRARequest(
-        str(adapter.digest), int.from_bytes(adapter.digest.raw[:8], "big") >> 1 or 1, str(adapter.folder)
-    )
+    identity = digest("loaded-adapter", adapter.digest.raw + (adapter.folder / CONFIG).read_bytes())
+    # vLLM keeps ids as positive 64-bit integers.
+    return LoRARequest(str(identity), int.from_bytes(identity.raw[:8], "big") >> 1 or 1, str(adapter.folder))
 
 
 def _smallest_gap(steps: Sequence[dict[int, Any]]) -> float:

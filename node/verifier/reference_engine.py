@@ -1,0 +1,83 @@
+"""Greedy decoding in float32 with transformers and PEFT, one prompt at a time: slow, plain, and what "right" means.
+
+The fast engine is held against this one. Shares no inference code with it, only the rendering of prompts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from node.core.rows import Row
+from node.models.base import BaseModel
+from node.models.chat import ChatTokenizer
+from node.ports.inference import Adapter, EngineDescription, Prompt
+
+
+class ReferenceEngine:
+    """Answers as `Inference` does, but for the probe: it is itself the probe's second opinion."""
+
+    def __init__(self, model: BaseModel) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        self._model = model
+        self._tokenizer = ChatTokenizer(model.folder)
+        self._base: Any = AutoModelForCausalLM.from_pretrained(model.folder, dtype=torch.float32).eval()
+
+    def describe(self) -> EngineDescription:
+        versions = {name: version(name) for name in ("transformers", "peft", "torch", "tokenizers")}
+        return EngineDescription("transformers", versions, "float32", self._model.digest)
+
+    def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
+        with self._network(adapter) as network:
+            return [
+                self._tokenizer.decode(self._greedy(network, self._tokenizer.encode_prompt(prompt), max_new_tokens))
+                for prompt in prompts
+            ]
+
+    def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
+        with self._network(adapter) as network:
+            return [self._log_likelihood(network, row) for row in rows]
+
+    @contextmanager
+    def _network(self, adapter: Adapter | None) -> Iterator[Any]:
+        """The base model, for the time of the call with the adapter around it."""
+        import torch
+        from peft import PeftModel
+
+        with torch.inference_mode():
+            if adapter is None:
+                yield self._base
+                return
+            adapted = PeftModel.from_pretrained(self._base, adapter.folder).eval()
+            try:
+                yield adapted
+            finally:
+                self._base = adapted.unload()
+
+    def _greedy(self, network: Any, prompt_ids: list[int], max_new_tokens: int) -> list[int]:
+        import torch
+
+        ids: list[int] = []
+        fed, cache = torch.tensor([prompt_ids]), None
+        while len(ids) < max_new_tokens:
+            step = network(input_ids=fed, past_key_values=cache, use_cache=True)
+            ids.append(int(step.logits[0, -1].argmax()))
+            if ids[-1] == self._tokenizer.end_of_turn_id:
+                break
+            fed, cache = torch.tensor([ids[-1:]]), step.past_key_values
+        return ids
+
+    def _log_likelihood(self, network: Any, row: Row) -> int:
+        import torch
+
+        encoded = self._tokenizer.encode_row(row)
+        sequence = torch.tensor([encoded.prompt_ids + encoded.response_ids])
+        start = len(encoded.prompt_ids)
+        logits = network(input_ids=sequence).logits[0, start - 1 : -1]  # (response tokens, vocabulary)
+        chosen = logits.log_softmax(-1).gather(1, sequence[0, start:, None])
+        return round(1e6 * math.fsum(chosen.flatten().tolist()))
