@@ -1,4 +1,4 @@
-"""A tiny Llama that the tests make themselves: real architecture, real tokenizer, no download, ready in about a second."""
+"""A tiny Llama that the tests make themselves: real architecture, real tokenizer, no download, ready in seconds."""
 
 from __future__ import annotations
 
