@@ -106,7 +106,12 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     ray_folder = start_local_ray()
     worker_stop = threading.Event()
     try:
-        verifier = start_verifier(model, max_length_tokens=limits.max_length_tokens, lora_rank=limits.max_lora_rank)
+        verifier = start_verifier(
+            model,
+            max_length_tokens=limits.max_length_tokens,
+            lora_rank=limits.max_lora_rank,
+            scratch=settings.state / "verifier",
+        )
         node = Node(
             units=units(settings),
             blobs=FolderBlobs(settings.state / "blobs"),
@@ -122,7 +127,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             adapters=FolderAdapters(settings.state / "adapters", model),
         )
         server, port = build_server(node, settings.listen)
-        await asyncio.to_thread(verifier.describe)  # the first answer waits for a warm engine
+        await asyncio.to_thread(verifier.wait_until_ready)
         worker = threading.Thread(target=run_rounds, args=(node, worker_stop), name="worker", daemon=True)
         await server.start()
         worker.start()

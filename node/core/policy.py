@@ -50,7 +50,7 @@ class Policy:
     pairs_alpha_percent: int = 5
     pairs_decide: bool = False
     least_isolation_cost_percent: int = 100
-    attempts: int = 1
+    attempts: int = 4
 
     def __post_init__(self) -> None:
         self._require(1 <= self.groups <= 1000, "groups", "between 1 and 1000")

@@ -15,7 +15,7 @@ from node.core.policy import CONTEXT_ROWS, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.detect.gate import isolation_cost_percent
-from node.errors import InvalidInput, Unavailable
+from node.errors import InvalidInput
 from node.marking.phrases import context_prompt, draw_groups
 from node.ports.language_model import LanguageModel
 from node.ports.tokenizer import Tokenizer
@@ -65,14 +65,15 @@ def draw_marked(
     """Draws a manifest and plants it, trying at most `policy.attempts` times.
 
     Raises:
-        InvalidInput: see `check_fits`; or the gate found the marks too cheap to isolate, and names the cost.
-        Unavailable: the generator found too few words in every attempt.
+        InvalidInput: see `check_fits`; or every attempt met a dead end, or marks that the gate found too cheap to
+            isolate. Says which.
+        Unavailable: the model could not be asked.
     """
     check_fits(rows, policy, training, tokenizer)
     for attempt in range(1, policy.attempts):
         try:
             return _draw_once(rows, policy, training, seed, attempt, model, tokenizer)
-        except (InvalidInput, Unavailable):
+        except InvalidInput:
             continue
     return _draw_once(rows, policy, training, seed, policy.attempts, model, tokenizer)
 

@@ -12,11 +12,11 @@ from node.core.marks import Draw, Group, Phrase
 from node.core.policy import Policy
 from node.core.rows import Row
 from node.crypto.stream import SeedStream
-from node.errors import Unavailable
+from node.errors import InvalidInput
 from node.ports.language_model import LanguageModel
 
-#: So many of the likeliest next tokens are searched for candidates; about one in two is a whole word.
-SEARCHED_TOKENS = 256
+#: So many of the likeliest next tokens are searched for candidates; after a code-like word few of them are words.
+SEARCHED_TOKENS = 1024
 
 
 def context_prompt(rows: Sequence[Row]) -> str:
@@ -36,7 +36,8 @@ def draw_groups(
         stream: (group, "trigger" | "signature") -> the stream that this phrase's draws come from.
 
     Raises:
-        Unavailable: a dead end: some step has fewer than k candidates.
+        InvalidInput: a dead end: some step has fewer than k candidates.
+        Unavailable: the model could not be asked.
     """
     triggers = _draw(contexts, policy.trigger_words, policy.candidates, "trigger", stream, model, disjoint=True)
     signatures = _draw(contexts, policy.signature_words, policy.candidates, "signature", stream, model, disjoint=False)
@@ -67,7 +68,11 @@ def _draw(
             taken = {d.word for other, ds in enumerate(draws) if other != group for d in ds} if disjoint else set()
             found = list(dict.fromkeys(word for token in tokens if (word := _whole_word(token)) and word not in taken))
             if len(found) < candidates:
-                raise Unavailable(f"Only {len(found)} words could follow in group {group}; {candidates} are needed.")
+                raise InvalidInput(
+                    f"Only {len(found)} words could follow in group {group}; {candidates} are needed.",
+                    fix="Allow more attempts, or fewer candidates.",
+                    field="candidates",
+                )
             draw = Draw(tuple(found[:candidates]), streams[group].below(candidates))
             draws[group] = (*draws[group], draw)
     return draws

@@ -6,32 +6,34 @@ from node.core import dataset
 from node.core.job import Event, State
 from node.core.manifest import data_tree, manifest_root, salt_seed, seed_digest
 from node.core.messages import Commit
+from node.crypto.digest import Digest, digest
+from node.crypto.signing import PrivateKey
 from node.errors import InvalidInput
 from node.marking.layout import draw_marked
 from node.workflow import record
 from node.workflow.node import Node
 
-SEED_BYTES = 32
-
 
 def prepare(node: Node, job_id: str) -> None:
     """Draws the manifest, plants it, and commits to data and manifest in one signed message.
 
-    A policy that the gate refuses ends the job and releases the hold.
+    The seed follows from the offer and this node's key, so that a repeated step draws the same manifest: dying and
+    starting anew is no way to redraw. A policy that cannot be planted ends the job and releases the hold.
 
     Raises:
         Unavailable: the generator model could not be asked; the job stays as it is.
         Conflict: the job moved on meanwhile.
     """
     with node.units() as unit:
-        offer = record.chain_of(node, unit, job_id).offer
+        chain = record.chain_of(node, unit, job_id)
+    offer = chain.offer
     rows = dataset.parse(node.blobs.get(offer.dataset))
     try:
         marked = draw_marked(
             rows,
             offer.policy,
             offer.training,
-            seed=node.entropy.bytes(SEED_BYTES),
+            seed=_seed(node.key, chain.envelopes[0].digest),
             model=node.language_model,
             tokenizer=node.tokenizer,
         )
@@ -56,6 +58,11 @@ def prepare(node: Node, job_id: str) -> None:
             told += " The policy switches the isolation gate off: whoever looks for the marks may find them cheaply."
         record.move(unit, job, Event.MANIFEST_COMMITTED, now_ms, told)
         unit.commit()
+
+
+def _seed(key: PrivateKey, offer: Digest) -> bytes:
+    """32 bytes that only the holder of `key` can know: the digest of its (deterministic, RFC 8032) signature."""
+    return digest("manifest-seed-of-offer", key.sign(b"hallmark/v1/manifest-seed\0" + offer.raw)).raw
 
 
 def _refuse(node: Node, job_id: str, reason: str) -> None:

