@@ -1,0 +1,75 @@
+"""Real databases for the suites that run over both: SQLite in a file, PostgreSQL in a private server of this run."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine
+
+from node.settlement import schema
+from node.storage.database import open_engine
+
+
+def postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl: on the path, or where Debian puts them."""
+    found = shutil.which("initdb")
+    if found and Path(found).resolve().with_name("pg_ctl").exists():
+        return Path(found).resolve().parent
+    return next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
+
+
+def installed_postgres() -> Path:
+    """As `postgres_programs`. In CI an absent server is installed, and the run fails if that fails."""
+    programs = postgres_programs()
+    if programs is None and os.environ.get("CI"):
+        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "postgresql"]):
+            subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        programs = postgres_programs()
+        assert programs is not None, "the package postgresql brought no initdb"
+    if programs is None:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    return programs
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A server of our own, on a Unix socket in a temporary folder; gone when the run ends."""
+    programs = installed_postgres()
+    folder = Path(tempfile.mkdtemp(prefix="hallmark-postgres-"))
+    user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name  # the server refuses to run as root
+    shutil.chown(folder, user)
+    data, log = folder / "data", folder / "log"
+
+    def run(program: str, *arguments: str) -> None:
+        command = [str(programs / program), "-D", str(data), *arguments]
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+
+    try:
+        run("initdb", "--auth=trust", "--username=hallmark", "--encoding=UTF8", "--no-sync")
+        run("pg_ctl", "-w", "-l", str(log), "-o", f"-k {folder} -c listen_addresses=''", "start")
+        try:
+            yield f"postgresql+psycopg://hallmark@/postgres?host={folder}"
+        finally:
+            run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def escrow_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine whose escrow tables are new and empty."""
+    if request.param == "sqlite":
+        engine = open_engine(f"sqlite:///{tmp_path / 'escrow.sqlite'}")
+    else:
+        engine = create_engine(request.getfixturevalue("postgres_url"), pool_size=64)
+    schema.metadata.drop_all(engine)
+    schema.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
