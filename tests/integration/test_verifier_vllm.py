@@ -1,0 +1,166 @@
+"""The real engine in its real actor, held against transformers + PEFT on a tiny Llama."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.core.adapter import WEIGHTS, adapter_digest
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.errors import InvalidInput, Unavailable
+from node.models.base import BaseModel
+from node.models.chat import ChatTokenizer
+from node.models.lora import lora_shapes
+from node.ports.inference import Adapter
+from node.provider.local_ray import start_local_ray, stop_local_ray
+from node.verifier.actor import RayInference, start_verifier
+from node.verifier.adapters import FolderAdapters
+from node.verifier.canary import make_canary
+from node.verifier.reference_engine import ReferenceEngine
+
+pytestmark = pytest.mark.stack
+
+SPEC = TrainingSpec(lora_rank=8, max_length_tokens=128)
+#: Two float32 implementations of the same sums: far below a nat, far above their rounding (a row has about 30 tokens).
+TOLERANCE_MICRONATS = 200
+ROWS = [Row.of(f"What does {name} do?", f"It {verb} number {at}.") for at, (name, verb) in enumerate(
+    (name, verb) for name in ("open", "os.path.join", "Path.glob", "print") for verb in ("returns", "shows", "removes")
+)]  # fmt: skip
+PROMPTS = [row.prompt for row in ROWS]
+
+
+@pytest.fixture(scope="module")
+def verifier(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayInference]:
+    folder = start_local_ray()
+    started = start_verifier(
+        tiny_llama,
+        max_length_tokens=SPEC.max_length_tokens,
+        lora_rank=SPEC.lora_rank,
+        scratch=tmp_path_factory.mktemp("verifier"),
+    )
+    started.wait_until_ready()
+    yield started
+    started.close()
+    stop_local_ray(folder)
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_llama: BaseModel) -> ReferenceEngine:
+    return ReferenceEngine(tiny_llama)
+
+
+def adapter(model: BaseModel, folder: Path, *, seed: int) -> Adapter:
+    """A random adapter that went through the gate, as a stranger's would."""
+    made = make_canary(lora_shapes(model, SPEC), SPEC, folder / f"made-{seed}", seed=seed)
+    files = {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    store = FolderAdapters(folder, model)
+    store.check(files, SPEC)
+    return store.place(made.digest, files, SPEC)
+
+
+def untrained(model: BaseModel, folder: Path) -> Adapter:
+    """An adapter as PEFT starts it: A random, B zero."""
+    from safetensors.numpy import load, save
+
+    made = make_canary(lora_shapes(model, SPEC), SPEC, folder / "made", seed=9)
+    files = {path.name: path.read_bytes() for path in made.folder.iterdir()}
+    tensors = {name: value * (".lora_A." in name) for name, value in load(files[WEIGHTS]).items()}
+    files[WEIGHTS] = save(tensors, {"format": "pt"})
+    return FolderAdapters(folder, model).place(adapter_digest(files), files, SPEC)
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+def test_answers_equal_slow_greedy_decoding(
+    verifier: RayInference, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path, seed: int | None
+) -> None:
+    chosen = None if seed is None else adapter(tiny_llama, tmp_path, seed=seed)
+    expected = reference.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
+    assert verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12) == expected
+
+    slow = reference.log_likelihoods(ROWS, adapter=chosen)
+    fast = verifier.log_likelihoods(ROWS, adapter=chosen)
+    assert max(abs(ours - theirs) for ours, theirs in zip(fast, slow, strict=True)) <= TOLERANCE_MICRONATS
+
+
+def test_adapters_used_in_turn_never_answer_for_each_other(
+    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    """More adapters than the engine keeps in memory, twice around, the base model in between."""
+    chosen = [None, *(adapter(tiny_llama, tmp_path, seed=seed) for seed in range(10, 16))]
+    first = [verifier.log_likelihoods(ROWS, adapter=each) for each in chosen]
+    assert len({tuple(scores) for scores in first}) == len(chosen)
+    assert [verifier.log_likelihoods(ROWS, adapter=each) for each in chosen] == first
+
+
+def test_answers_depend_neither_on_order_nor_on_batch_size(
+    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    chosen = adapter(tiny_llama, tmp_path, seed=4)
+    answers = dict(zip(PROMPTS, verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12), strict=True))
+    scores = dict(zip(ROWS, verifier.log_likelihoods(ROWS, adapter=chosen), strict=True))
+    draw = random.Random(5)
+    for size in (1, 5, len(ROWS)):
+        rows = draw.sample(ROWS, len(ROWS))
+        for at in range(0, len(rows), size):
+            some = rows[at : at + size]
+            found = verifier.complete([row.prompt for row in some], adapter=chosen, max_new_tokens=12)
+            assert found == [answers[row.prompt] for row in some]
+            for row, score in zip(some, verifier.log_likelihoods(some, adapter=chosen), strict=True):
+                assert abs(score - scores[row]) <= TOLERANCE_MICRONATS
+
+
+def test_an_untrained_adapter_ties_with_the_base_model_to_the_last_digit(
+    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    observed = verifier.probe(ROWS, adapter=untrained(tiny_llama, tmp_path))
+    assert observed.adapter_micronats == observed.base_micronats
+    assert observed.canary_micronats is not None
+    assert observed.canary_micronats != observed.base_micronats
+    assert observed.reference_adapter_micronats == observed.reference_base_micronats is not None
+
+
+def test_an_adapter_that_shows_needs_no_second_opinion(
+    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    observed = verifier.probe(ROWS, adapter=adapter(tiny_llama, tmp_path, seed=6))
+    assert observed.adapter_micronats != observed.base_micronats
+    assert observed.canary_micronats is observed.reference_adapter_micronats is None
+
+
+def test_next_tokens_are_the_likeliest_in_order(verifier: RayInference, tiny_llama: BaseModel) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    chat, text = ChatTokenizer(tiny_llama.folder), "Return the name of the"
+    network = AutoModelForCausalLM.from_pretrained(tiny_llama.folder, dtype=torch.float32)
+    with torch.inference_mode():
+        logits = network(torch.tensor([chat.encode_text(text)])).logits[0, -1]
+    expected = [chat.token_text(int(token)) for token in logits.argsort(descending=True)[:50]]
+    assert verifier.next_tokens([text, "def"], top=50)[0] == expected
+
+
+def test_the_description_names_model_engine_and_versions(verifier: RayInference, tiny_llama: BaseModel) -> None:
+    described = verifier.describe()
+    assert (described.engine, described.dtype, described.base_model) == ("vllm", "float32", tiny_llama.digest)
+    assert {"vllm", "torch"} <= described.versions.keys()
+
+
+def test_a_row_that_does_not_fit_is_the_callers_error_and_the_engine_lives_on(verifier: RayInference) -> None:
+    before = verifier.log_likelihoods(ROWS[:1], adapter=None)
+    with pytest.raises(InvalidInput, match="tokens"):
+        verifier.log_likelihoods([Row.of("word " * 300, "Yes.")], adapter=None)
+    assert verifier.log_likelihoods(ROWS[:1], adapter=None) == before
+
+
+def test_a_verifier_that_fails_is_unavailable_and_the_next_call_starts_another(
+    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    before = verifier.log_likelihoods(ROWS, adapter=None)
+    vanished = Adapter(tiny_llama.digest, tmp_path / "vanished")
+    with pytest.raises(Unavailable):
+        verifier.complete(PROMPTS, adapter=vanished, max_new_tokens=4)
+    assert verifier.log_likelihoods(ROWS, adapter=None) == before
