@@ -80,9 +80,5 @@ def _message(item: Any, at: int) -> Message:
                 raise InvalidInput(
                     f"Unknown role {role[:40]!r}; it must be system, user or assistant.", field=f"messages[{at}].role"
                 )
-            try:
-                content.encode()
-            except UnicodeEncodeError as fault:
-                raise InvalidInput("The text holds half a character.", field=f"messages[{at}].content") from fault
             return Message(Role(role), content)
     raise InvalidInput("A message is an object with a role and a text.", field=f"messages[{at}]")

@@ -6,10 +6,10 @@ Knows nothing of money, messages or storage: `workflow` pairs every move with it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
-from node.errors import Conflict
+from node.errors import Conflict, InvalidInput
 
 
 class State(StrEnum):
@@ -118,9 +118,16 @@ SILENCE: dict[State, Silence] = {
 ENDS = frozenset(State) - SILENCE.keys()
 
 
+LONGEST_SECONDS = 10 * 365 * 86_400
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds that each state may last; signed with the offer. Names are those of `SILENCE`."""
+    """Seconds that each state may last; signed with the offer. Names are those of `SILENCE`.
+
+    Raises:
+        InvalidInput: `field` names the one that is not between a second and ten years.
+    """
 
     quote_seconds: int = 3600
     commit_seconds: int = 600
@@ -132,6 +139,16 @@ class Deadlines:
     evaluate_seconds: int = 3600
     challenge_seconds: int = 3600
     arbitrate_seconds: int = 86_400
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            seconds = getattr(self, field.name)
+            if not 1 <= seconds <= LONGEST_SECONDS:
+                raise InvalidInput(
+                    f"Deadline {field.name} is {seconds}; it must lie between 1 and {LONGEST_SECONDS}.",
+                    field=field.name,
+                    actual=seconds,
+                )
 
     def seconds(self, name: str) -> int:
         seconds: int = getattr(self, f"{name}_seconds")

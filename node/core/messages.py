@@ -7,6 +7,7 @@ Knows nothing of gRPC, storage or keys on disk.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -68,11 +69,22 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A message's place: job, number from 0, and the digest of the envelope before it (None for the first)."""
+    """A message's place: job, number from 0, and the digest of the envelope before it (None for the first).
+
+    Raises:
+        InvalidInput: the job's id is not one to name files, resources and requests after.
+    """
 
     job: str
     sequence: int
     previous: Digest | None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", self.job):
+            raise InvalidInput(
+                "A job's id is at most 64 letters, digits, dots, dashes and underscores, a letter or digit first.",
+                field="job",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,10 @@ class Row:
         for at, message in enumerate(self.messages):
             if not message.content.strip():
                 raise InvalidInput("A message is empty.", field=f"messages[{at}].content")
+            try:
+                message.content.encode()
+            except UnicodeEncodeError as fault:
+                raise InvalidInput("The text holds half a character.", field=f"messages[{at}].content") from fault
 
     @property
     def prompt(self) -> tuple[Message, ...]:
