@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fakes.adapters import adapter_files
+
 from node.core.events import Progress
 from node.core.rows import Row
 from node.core.training import TrainingSpec

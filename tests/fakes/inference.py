@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from fakes.adapters import MAGIC
+
 from node.core.adapter import WEIGHTS
 from node.core.evidence import ProbeObservation
 from node.core.rows import Row

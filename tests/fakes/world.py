@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, text
-
 from fakes.adapters import FakeAdapters, adapter_files
 from fakes.clock import FakeClock
 from fakes.entropy import CountingEntropy
 from fakes.inference import LearningEngine
 from fakes.language_model import WordListModel
 from fakes.tokenizer import WordTokenizer
+from sqlalchemy import Engine, text
+
 from node.core import dataset
 from node.core.adapter import adapter_digest
 from node.core.job import Deadlines, Job, State

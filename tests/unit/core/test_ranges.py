@@ -1,0 +1,120 @@
+"""What may be asked for: every number of a policy, a training specification, money and deadlines at its borders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from node.core.job import Deadlines
+from node.core.manifest import Manifest
+from node.core.marks import Draw
+from node.core.messages import Link, Money
+from node.core.policy import Policy
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.errors import InvalidInput
+
+POLICY, TRAINING, MONEY, DEADLINES = Policy(), TrainingSpec(), Money(), Deadlines()
+COIN_POLICY = replace(POLICY, pairs_decide=True)
+
+#: (a good value, field, the least and the largest that still are good)
+BORDERS: list[tuple[Any, str, int, int]] = [
+    (replace(POLICY, accept_at=1, reject_at=0), "groups", 1, 1000),
+    (replace(POLICY, fire_at=6), "marks_per_group", 6, 11),
+    (POLICY, "fire_at", 4, 6),
+    (replace(POLICY, marks_per_group=7), "fire_at", 4, 7),
+    (POLICY, "candidates", 2, 256),
+    (POLICY, "trigger_words", 1, 64),
+    (POLICY, "signature_words", 1, 64),
+    (replace(POLICY, reject_at=0), "accept_at", 1, 10),
+    (POLICY, "reject_at", 0, 7),
+    (POLICY, "log10_alpha", -10_000, -1),
+    (POLICY, "control_limit", 0, 60),
+    (POLICY, "pairs", 0, 100_000),
+    (COIN_POLICY, "pairs", 1, 100_000),
+    (POLICY, "pairs_alpha_percent", 1, 50),
+    (POLICY, "least_isolation_cost_percent", 0, 1000),
+    (POLICY, "attempts", 1, 1000),
+    (TRAINING, "epochs", 1, 100),
+    (TRAINING, "learning_rate_ppm", 1, 100_000),
+    (TRAINING, "batch_rows", 1, 4096),
+    (TRAINING, "warmup_steps", 0, 1_000_000),
+    (TRAINING, "lora_rank", 1, 512),
+    (TRAINING, "lora_alpha", 1, 4096),
+    (TRAINING, "max_length_tokens", 16, 131_072),
+    (TRAINING, "seed", 0, 2**31 - 1),
+    (replace(MONEY, bond_minor=10**15, cancel_fee_minor=1), "price_minor", 100, 10**15),
+    (MONEY, "stake_minor", 100, 10**15),
+    (MONEY, "bond_minor", 10_000, 10**15),
+    (MONEY, "fee_minor", 0, 1_000),
+    (MONEY, "challenge_bond_minor", 100, 10_000),
+    (MONEY, "cancel_fee_minor", 0, 10_000),
+    *((DEADLINES, f"{name}_seconds", 1, 10 * 365 * 86_400) for name in ("commit", "train", "reveal", "arbitrate")),
+]
+
+
+@pytest.mark.parametrize(("good", "field", "low", "high"), BORDERS, ids=[row[1] for row in BORDERS])
+def test_a_value_is_taken_up_to_its_borders_and_refused_beyond(good: Any, field: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(replace(good, **{field: value}), field) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(InvalidInput) as refusal:
+            replace(good, **{field: value})
+        assert refusal.value.facts["field"]
+
+
+def test_a_refused_policy_names_the_nearest_value_that_works() -> None:
+    with pytest.raises(InvalidInput, match="fire_at is 3; it must be between 4 and 6") as refusal:
+        Policy(fire_at=3)
+    assert refusal.value.facts == {"field": "fire_at", "actual": 3}
+
+
+def test_the_rows_that_a_policy_needs_are_carriers_pairs_with_twins_and_what_contexts_quote() -> None:
+    assert replace(POLICY, groups=2, marks_per_group=5, fire_at=3, accept_at=1, reject_at=0, pairs=7).least_rows() == (
+        2 * 5 + 2 * 7 + 2 * 2
+    )
+
+
+def test_a_signature_has_as_many_bits_as_its_words_have_choices() -> None:
+    assert Policy(candidates=16, signature_words=8).signature_bits == 32
+    assert Policy(candidates=2, signature_words=5).signature_bits == 5
+
+
+@pytest.mark.parametrize("targets", [(), ("lm_head",), ("q_proj", "embed_tokens")])
+def test_lora_targets_beside_the_seven_projections_are_refused(targets: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        TrainingSpec(target_modules=targets)
+    assert refusal.value.facts["field"] == "target_modules"
+
+
+@pytest.mark.parametrize("job", ["", "a/b", ".", "..", "-x", "a b", "x" * 65, "jöb", "a\n"])
+def test_a_job_id_that_could_mean_anything_else_is_refused(job: str) -> None:
+    with pytest.raises(InvalidInput):
+        Link(job, 0, None)
+
+
+@pytest.mark.parametrize("job", ["a", "job-1", "A.b_c-9", "0" * 64])
+def test_a_plain_job_id_is_taken(job: str) -> None:
+    assert Link(job, 0, None).job == job
+
+
+def test_a_draw_is_one_of_its_candidates() -> None:
+    assert Draw(("a", "b"), 1).word == "b"
+    for chosen in (-1, 2):
+        with pytest.raises(InvalidInput):
+            Draw(("a", "b"), chosen)
+
+
+@pytest.mark.parametrize("seed", ["", "00" * 31, "0G" * 32, "AB" * 32, "00" * 32 + "\n"])
+def test_a_manifest_has_a_seed_of_32_bytes(seed: str) -> None:
+    with pytest.raises(InvalidInput):
+        Manifest(seed, 1, 0, 0, (), (), ())
+
+
+def test_a_row_changes_by_its_parts() -> None:
+    row = Row.of("prompt", "response")
+    assert row.with_prompt_suffix(" more") == Row.of("prompt more", "response")
+    assert row.with_response("other") == Row.of("prompt", "other")
+    assert row.prompt == row.messages[:1]
