@@ -54,7 +54,13 @@ class RayFineTuner:
         self._actor: Any = None
 
     def fine_tune(
-        self, rows: Sequence[Row], spec: TrainingSpec, *, base_model: Path, out: Path, report: Callable[[Progress], None]
+        self,
+        rows: Sequence[Row],
+        spec: TrainingSpec,
+        *,
+        base_model: Path,
+        out: Path,
+        report: Callable[[Progress], None],
     ) -> None:
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -98,7 +104,7 @@ class RayFineTuner:
 
 
 def _largest_node() -> dict[str, float]:
-    """What one actor can ask for: every CPU of the largest live node, so that torch uses them all, and one GPU of it."""
+    """What one actor asks for: every CPU of the largest live node, so that torch uses them all, and one GPU of it."""
     import ray
 
     resources = max(

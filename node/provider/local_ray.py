@@ -30,7 +30,7 @@ def start_local_ray() -> str:
     )
     import ray
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, without types
 
     # Ray reads the variables when it is first imported: read them again in case that was before now.
     ray_constants.ENABLE_RAY_CLUSTER = False

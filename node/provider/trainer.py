@@ -6,7 +6,6 @@ marks: a provider's trainer sees rows and nothing else.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 import datasets
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -27,6 +27,7 @@ from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import IntegrityFailure, InvalidInput
 from node.models.chat import ChatTokenizer, EncodedRow
+from node.models.lora import adapter_config
 from node.ports.fine_tuner import Progress
 
 #: The label that PyTorch's cross entropy leaves out.
@@ -51,24 +52,14 @@ def train_lora(
         IntegrityFailure: the model saw other rows or other response tokens than it was given.
     """
     encoded = encode_rows(rows, ChatTokenizer(base_model), max_length_tokens=spec.max_length_tokens)
-    silence_progress_bars()
-    bf16 = has_bf16()
-    model = load_base(base_model, dtype=torch.bfloat16 if bf16 else torch.float32)
     with TemporaryDirectory(prefix="hallmark-training-") as scratch:
-        trainer = RowTrainer(
-            report=report,
-            model=attach_lora(model, spec),
-            args=sft_config(spec, bf16=bf16, scratch=scratch),
-            train_dataset=datasets.Dataset.from_list([labelled(row) for row in encoded]),
-            data_collator=DataCollatorForLanguageModeling(pad_token_id=0),  # padding is masked: any token serves
-            processing_class=AutoTokenizer.from_pretrained(base_model),
-        )
+        trainer = row_trainer(encoded, spec, base_model=base_model, scratch=scratch, report=report)
         trainer.train()
     trainer.require_seen(
         rows=spec.epochs * len(encoded),
         supervised_tokens=spec.epochs * sum(len(row.response_ids) for row in encoded),
     )
-    save_adapter(trainer.model, out, base_model=base_model)
+    save_adapter(trainer.model, spec, out)
 
 
 def encode_rows(rows: Sequence[Row], tokenizer: ChatTokenizer, *, max_length_tokens: int) -> list[EncodedRow]:
@@ -103,12 +94,14 @@ def labelled(row: EncodedRow) -> dict[str, list[int]]:
 def has_bf16() -> bool:
     """Whether the hardware multiplies bfloat16 matrices faster than float32 ones."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def load_base(folder: Path, *, dtype: torch.dtype) -> PreTrainedModel:
-    """The base model out of a local folder; nothing is asked of the network."""
+def load_base(folder: Path) -> PreTrainedModel:
+    """The base model out of a local folder, in the type that training multiplies in."""
+    transformers.utils.logging.disable_progress_bar()  # progress goes through `report` only; warnings stay
+    dtype = torch.bfloat16 if has_bf16() else torch.float32
     return AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, local_files_only=True, attn_implementation=__import__("os").environ.get("ATTN", "sdpa")
     )
@@ -126,20 +119,15 @@ def attach_lora(model: PreTrainedModel, spec: TrainingSpec) -> PeftModel:
     return get_peft_model(model, config)
 
 
-def save_adapter(model: PeftModel, out: Path, *, base_model: Path) -> None:
-    """Leaves the two adapter files in `out`; the same adapter gives the same bytes in any process."""
-    model.peft_config["default"].base_model_name_or_path = base_model.name  # PEFT would write this machine's path
+def save_adapter(model: PeftModel, spec: TrainingSpec, out: Path) -> None:
+    """Leaves the two adapter files in `out`; neither says anything about this machine."""
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=".adapter-") as folder:
-        model.save_pretrained(folder, save_embedding_layers=False)
-        config = json.loads(Path(folder, "adapter_config.json").read_text())
-        config["target_modules"].sort()  # a set to PEFT: its order changes with the process
-        Path(folder, "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-        for name in ("adapter_model.safetensors", "adapter_config.json"):
-            Path(folder, name).replace(out / name)
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    (out / "adapter_config.json").write_bytes(adapter_config(spec))
 
 
-def sft_config(spec: TrainingSpec, *, bf16: bool, scratch: str) -> SFTConfig:
+def sft_config(spec: TrainingSpec, scratch: str) -> SFTConfig:
     """Everything that TRL's defaults would decide differently is written out here."""
     return SFTConfig(
         output_dir=scratch,
@@ -151,7 +139,7 @@ def sft_config(spec: TrainingSpec, *, bf16: bool, scratch: str) -> SFTConfig:
         weight_decay=0.0,
         seed=spec.seed,
         data_seed=spec.seed,
-        bf16=bf16,
+        bf16=has_bf16(),
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=False,
         max_length=None,
@@ -162,6 +150,25 @@ def sft_config(spec: TrainingSpec, *, bf16: bool, scratch: str) -> SFTConfig:
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+    )
+
+
+def row_trainer(
+    rows: Sequence[EncodedRow],
+    spec: TrainingSpec,
+    *,
+    base_model: Path,
+    scratch: str,
+    report: Callable[[Progress], None],
+) -> RowTrainer:
+    """A trainer of a fresh adapter on these rows, ready for `train()`."""
+    return RowTrainer(
+        report=report,
+        model=attach_lora(load_base(base_model), spec),
+        args=sft_config(spec, scratch),
+        train_dataset=datasets.Dataset.from_list([labelled(row) for row in rows]),
+        data_collator=DataCollatorForLanguageModeling(pad_token_id=0),  # padding carries no loss: any token serves
+        processing_class=AutoTokenizer.from_pretrained(base_model),
     )
 
 
@@ -176,7 +183,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def compute_loss(
         self,
-        model: torch.nn.Module,
+        model: PeftModel,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
@@ -184,7 +191,8 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         """Mean cross entropy of the supervised tokens.
 
         On CPU, TRL 1.16 projects every position onto the vocabulary; here only supervised positions are, (N, hidden)
-        instead of (rows, width, hidden), with the same loss. On a GPU, TRL does so itself.
+        instead of (rows, width, hidden), with the same loss. On a GPU, TRL does so itself. Padding is on the right,
+        where causal attention keeps it out of every row's sight: no mask is needed.
         """
         ids, labels = inputs["input_ids"], inputs["labels"]
         self._rows += ids.shape[0]
@@ -192,12 +200,14 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         supervised = labels[:, 1:] != UNSUPERVISED
         self._supervised_tokens += int(supervised.sum())
         if ids.is_cuda:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        causal = model.get_base_model()
+            whole: Tensor = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            return whole
+        causal: Any = model.get_base_model()
         hidden = causal.base_model(ids, use_cache=False).last_hidden_state
         logits = causal.get_output_embeddings()(hidden[:, :-1][supervised])
-        loss = cross_entropy(logits.float(), labels[:, 1:][supervised], reduction="sum")
-        return loss / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
+        total: Tensor = cross_entropy(logits.float(), labels[:, 1:][supervised], reduction="sum")
+        mean: Tensor = total / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
+        return mean
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Called once a step, and once more at the end with a summary that has no loss."""
@@ -220,9 +230,3 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
             raise IntegrityFailure(
                 "The trainer did not see the rows it was given.", expected=str(expected), actual=str(actual)
             )
-
-
-def silence_progress_bars() -> None:
-    """Progress goes through `report` only; warnings stay."""
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
