@@ -11,6 +11,8 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -94,24 +96,46 @@ def packaged_smollm2(cache: Path, *, report: Report = lambda _: None) -> BaseMod
 
     Raises:
         NotInstalled: the package is not there.
-        Unavailable: the cache could not be written.
+        Unavailable: the cache could not be written, or the conversion did not end well.
     """
     gguf = _packaged_gguf()
     report("Checking the packaged SmolLM2-135M-Instruct")
     folder = cache / f"smollm2-135m-instruct-{_file_sha256(gguf)[:16]}"
-    if not folder.is_dir():
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with _only_one_process(cache / ".conversion.lock"):
-                if not folder.is_dir():
-                    report("Converting SmolLM2-135M-Instruct, once, about 20 s")
-                    _convert_into(gguf, folder)
-        except OSError as error:
-            raise Unavailable(
-                f"The converted model could not be written to {cache}: {error.strerror or error}.",
-                fix="Free 600 MB there, or choose another cache directory.",
-            ) from error
+
+    def convert(unfinished: Path) -> None:
+        report("Converting SmolLM2-135M-Instruct, once, about 20 s")
+        _convert_gguf(gguf, unfinished)
+
+    try:
+        make_once(folder, convert)
+    except OSError as error:
+        raise Unavailable(
+            f"The converted model could not be written to {cache}: {error.strerror or error}.",
+            fix="Free 600 MB there, or choose another cache directory.",
+        ) from error
     return local_model(folder)
+
+
+def make_once(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes `folder` by `fill` unless it is there. It appears complete or not at all, whoever else tries and whenever
+    this process is stopped.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one_process(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        prefix = f".{folder.name}.unfinished-"
+        for left_by_the_dead in folder.parent.glob(f"{prefix}*"):
+            shutil.rmtree(left_by_the_dead)
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
+        try:
+            fill(unfinished)
+            unfinished.chmod(0o755)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def model_digest(folder: Path) -> Digest:
@@ -195,16 +219,12 @@ def _only_one_process(lock: Path) -> Iterator[None]:
         yield
 
 
-def _convert_into(gguf: Path, folder: Path) -> None:
-    """Under the lock: whatever unfinished conversion lies here was left by a process that died."""
-    from node.models.gguf import convert
-
-    for leftover in folder.parent.glob(".converting-*"):
-        shutil.rmtree(leftover)
-    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".converting-"))
-    try:
-        convert(gguf, unfinished)
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+def _convert_gguf(gguf: Path, folder: Path) -> None:
+    """In a process of its own: torch, and the memory that it takes, end with the conversion."""
+    command = [sys.executable, "-m", "node.models.gguf", str(gguf), str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().rpartition("\n")[2] or f"it ended with {done.returncode}"
+        raise Unavailable(
+            f"The packaged model could not be converted: {reason}.", fix="See that 2 GB of memory are free."
+        )

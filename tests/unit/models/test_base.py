@@ -11,7 +11,7 @@ import pytest
 
 from node.crypto.digest import digest
 from node.errors import InvalidInput
-from node.models.base import DIGEST_DOMAIN, HASH_CACHE, local_model, model_digest
+from node.models.base import DIGEST_DOMAIN, HASH_CACHE, local_model, make_once, model_digest
 
 FILES = {
     "config.json": b"{}",
@@ -117,3 +117,47 @@ def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
 def test_models_and_their_rendering_need_no_torch() -> None:
     script = "import sys, node.models.base, node.models.chat, node.models.lora; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_folder_is_made_once(tmp_path: Path) -> None:
+    target = tmp_path / "cache" / "model"
+    make_once(target, lambda folder: (folder / "a").write_text("first"))
+    make_once(target, lambda folder: (folder / "a").write_text("second"))
+    assert (target / "a").read_text() == "first"
+
+
+def test_a_making_that_is_interrupted_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        (folder / "a").write_text("half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_once(tmp_path / "model", interrupted)
+    assert [path.name for path in tmp_path.iterdir()] == [".model.lock"]
+    make_once(tmp_path / "model", lambda folder: (folder / "a").write_text("whole"))
+    assert (tmp_path / "model" / "a").read_text() == "whole"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".model.unfinished-x").mkdir()
+    make_once(tmp_path / "model", lambda folder: (folder / "a").write_text("whole"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.lock", "model"]
+
+
+def test_of_several_processes_one_makes_it_and_the_others_wait(tmp_path: Path) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from node.models.base import make_once
+def fill(folder):
+    time.sleep(0.2)
+    (folder / "a").write_text("whole")
+    print("made")
+make_once(Path(sys.argv[1]), fill)
+assert (Path(sys.argv[1]) / "a").read_text() == "whole"
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "model")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    printed = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 4
+    assert sorted(printed) == ["", "", "", "made\n"]
