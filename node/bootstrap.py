@@ -149,7 +149,7 @@ def run_provider(
     dishonesty: Callable[[FineTuner], FineTuner] | None,
     report: Report,
 ) -> None:
-    """Leases, trains and delivers until SIGTERM or SIGINT, or one job if `once`.
+    """Leases, trains and delivers until interrupted, or one job if `once`.
 
     Args:
         dishonesty: wraps the trainer with a strategy of the red-team lab; None trains honestly.
@@ -158,7 +158,6 @@ def run_provider(
     from node.provider.agent import Agent
     from node.storage import keys
 
-    signal.signal(signal.SIGTERM, _interrupt)
     model = base_model(settings, model_folder, report)
     trust = keys.read_trust(trust_file)
     key = keys.load_or_create(settings.key_file("provider"))
@@ -178,10 +177,6 @@ def run_provider(
             agent.close()
     finally:
         honest.close()
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def require_memory(gibibytes: float) -> None:

@@ -25,7 +25,6 @@ EXIT_CODES: tuple[tuple[type[errors.HallmarkError], int], ...] = (
     (errors.PermissionRefused, 8),
     (errors.Conflict, 9),
 )
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="hallmark",
@@ -56,9 +55,6 @@ def main() -> None:
     except errors.HallmarkError as fault:
         print(f"hallmark: {fault}", file=sys.stderr)
         sys.exit(exit_code(fault))
-    except KeyboardInterrupt:
-        print("hallmark: interrupted.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
 
 
 def exit_code(fault: errors.HallmarkError) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +15,21 @@ Model = Annotated[Path | None, typer.Option(help="Base model directory; default:
 Trust = Annotated[Path | None, typer.Option(help="Pinned keys; default: trust.json in the node's home.")]
 Coordinator = Annotated[str, typer.Option(help="HOST:PORT of the coordinator.", show_default=False)]
 Once = Annotated[bool, typer.Option("--once", help="Work on one job, then exit.")]
+
+
+#: What a shell expects of a command that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM unwind the block, which ends what it started, then the command: exit code 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("hallmark: interrupted; everything that was started has ended.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def log_to_stderr() -> None:

@@ -27,12 +27,13 @@ def run(
 
     options.log_to_stderr()
     loaded = settings.load(home=home)
-    bootstrap.run_provider(
-        loaded,
-        model,
-        coordinator=coordinator,
-        trust_file=trust or loaded.trust_file,
-        once=once,
-        dishonesty=None,
-        report=lambda text: typer.echo(text, err=True),
-    )
+    with options.interruptible():
+        bootstrap.run_provider(
+            loaded,
+            model,
+            coordinator=coordinator,
+            trust_file=trust or loaded.trust_file,
+            once=once,
+            dishonesty=None,
+            report=lambda text: typer.echo(text, err=True),
+        )

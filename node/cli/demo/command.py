@@ -32,7 +32,6 @@ def demo(
     import asyncio
     import json
     import os
-    import signal
 
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # children are started anew; gRPC would warn at each one
     from node import bootstrap, settings
@@ -41,8 +40,7 @@ def demo(
     from node.cli.demo.screen import Screen
 
     loaded = settings.load(home=home.absolute(), listen=listen, database="")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with Screen() as screen:
+    with options.interruptible(), Screen() as screen:
         screen.step("Checking data, memory and disk")
         loaded.home.mkdir(parents=True, exist_ok=True)
         bootstrap.require_memory(LEAST_MEMORY_GIB)

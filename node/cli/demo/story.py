@@ -103,10 +103,14 @@ class Act:
     @property
     def as_deserved(self) -> bool:
         """Whether verdict and money are what this provider's work deserves."""
-        paid = self.provider_balance[1] > self.provider_balance[0]
-        refunded = self.client_balance[1] == self.client_balance[0]
-        accepted = self.checked.verdict.outcome is Outcome.ACCEPT
-        return self.checked.verdict.outcome in self.part.deserves and paid == accepted and refunded != accepted
+        outcome, money = self.checked.verdict.outcome, self.checked.chain.offer.money
+        earned = self.provider_balance[1] - self.provider_balance[0]
+        spent = self.client_balance[0] - self.client_balance[1]
+        if outcome is Outcome.ACCEPT:
+            as_ruled = earned == money.price_minor - money.fee_minor and spent == money.price_minor
+        else:  # the evaluation fee is all that anybody loses
+            as_ruled = earned <= 0 and spent <= money.fee_minor and spent - earned == money.fee_minor
+        return outcome in self.part.deserves and as_ruled
 
 
 def check_rows(shares: Sequence[Sequence[Row]], plan: Plan, model: Path) -> None:
