@@ -105,7 +105,8 @@ class Contract:
             event = events.HoldPlaced(job_id, call.caller, amount.minor, amount.token)
             move = Move(event, party(call.caller), escrow(job_id), Phase.PENDING)
             return _Draft(
-                moves=(move,), hold=Hold(job_id, call.caller, amount, expires_at, transfer_id=_transfer_id(call, 0))
+                moves=(move,),
+                hold=Hold(job_id, call.caller, amount, expires_at, transfer_id=f"{_transfer_ids(call)}/0"),
             )
 
         arguments = {"amount": str(amount), "expires_at": expires_at}
@@ -368,9 +369,10 @@ class Contract:
             return seen.events
         draft = step()
         moves = tuple(move for move in draft.moves if move.event.amount_minor)
+        prefix = _transfer_ids(call)
         transfers = tuple(
             Transfer(
-                id=_transfer_id(call, n),
+                id=f"{prefix}/{n}",
                 debit=move.debit,
                 credit=move.credit,
                 amount=move.amount,
@@ -468,5 +470,5 @@ def _positive(amount: Amount) -> None:
         raise errors.InvalidAmount("nothing to move", expected="a positive amount", actual=str(amount))
 
 
-def _transfer_id(call: Call, n: int) -> str:
-    return f"{quote(call.caller, safe='')}/{quote(call.request_id, safe='')}/{n}"
+def _transfer_ids(call: Call) -> str:
+    return f"{quote(call.caller, safe='')}/{quote(call.request_id, safe='')}"

@@ -6,7 +6,7 @@ EvaluatorFeePaid are the ERC-8183 draft's names; the others are ours. Every tran
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ EVENTS: dict[str, type[Event]] = {
 
 def to_plain(event: Event) -> dict[str, object]:
     """The event as JSON-able fields, its name under "event"."""
-    return {"event": type(event).__name__, **asdict(event)}
+    return {"event": type(event).__name__, **{name: getattr(event, name) for name in event.__dataclass_fields__}}
 
 
 def from_plain(plain: dict[str, object]) -> Event:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 
 from contracts_sim.errors import InvalidTerms
@@ -44,7 +44,7 @@ class Terms:
         parties = [name for name in (self.client, self.provider, self.evaluator, self.arbiter) if name is not None]
         if not all(parties) or len(set(parties)) < len(parties):
             raise InvalidTerms("every role needs a party of its own", expected="different names", actual=parties)
-        for name in (field.name for field in fields(self)):
+        for name in self.__slots__:
             value = getattr(self, name)
             if name.endswith("_minor"):
                 Amount(self.token, value)

@@ -8,7 +8,7 @@ becomes of it is another transfer that *posts* or *voids* it. Every balance is t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from contracts_sim.errors import InsufficientFunds, InvalidAmount
@@ -115,16 +115,14 @@ def fold(transfers: Iterable[Transfer]) -> dict[AccountKey, Totals]:
     return post({}, transfers)
 
 
-def _debited(totals: Totals, phase: Phase, minor: int) -> Totals:
+def _debited(old: Totals, phase: Phase, minor: int) -> Totals:
     posted, pending = _steps(phase, minor)
-    return replace(totals, debits_posted=totals.debits_posted + posted, debits_pending=totals.debits_pending + pending)
+    return Totals(old.debits_posted + posted, old.credits_posted, old.debits_pending + pending, old.credits_pending)
 
 
-def _credited(totals: Totals, phase: Phase, minor: int) -> Totals:
+def _credited(old: Totals, phase: Phase, minor: int) -> Totals:
     posted, pending = _steps(phase, minor)
-    return replace(
-        totals, credits_posted=totals.credits_posted + posted, credits_pending=totals.credits_pending + pending
-    )
+    return Totals(old.debits_posted, old.credits_posted + posted, old.debits_pending, old.credits_pending + pending)
 
 
 def _steps(phase: Phase, minor: int) -> tuple[int, int]:

@@ -67,10 +67,15 @@ def to_totals(row: Columns) -> Totals:
     return Totals(row["debits_posted"], row["credits_posted"], row["debits_pending"], row["credits_pending"])
 
 
+def new_job_row(job: Job) -> Row:
+    """Everything, with the terms, which never change."""
+    return job_row(job) | {"terms": json.dumps(asdict(job.terms))}
+
+
 def job_row(job: Job) -> Row:
+    """What changes of a job, under its id."""
     return {
         "id": job.id,
-        "terms": json.dumps(asdict(job.terms)),
         "state": job.state.value,
         "since_ms": job.since,
         "deadline_ms": job.deadline,

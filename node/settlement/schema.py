@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -53,7 +54,14 @@ transfers = Table(
     Column("caller", String, nullable=False),
     Column("request_id", String, nullable=False),
     Column("phase", String, nullable=False),
-    Column("resolves", String, unique=True),
+    Column("resolves", String),
+    Index(
+        "escrow_transfers_resolves",
+        "resolves",
+        unique=True,
+        sqlite_where=text("resolves IS NOT NULL"),
+        postgresql_where=text("resolves IS NOT NULL"),
+    ),
     Index("escrow_transfers_debit", "debit"),
     Index("escrow_transfers_credit", "credit"),
     Index("escrow_transfers_job", "job_id"),

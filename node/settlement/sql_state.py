@@ -135,7 +135,7 @@ class SqlState:
         self._write(insert(schema.transfers), transfers)
         self._write(_UPDATE_ACCOUNT, [rows.account_row(key, self._totals[key]) for key in sorted(touched)])
         self._write(
-            insert(schema.jobs), [rows.job_row(job) for id_, job in jobs.items() if id_ not in self._stored_jobs]
+            insert(schema.jobs), [rows.new_job_row(job) for id_, job in jobs.items() if id_ not in self._stored_jobs]
         )
         self._write(
             _UPDATE_JOB, [rows.job_row(job) | {"key_id": id_} for id_, job in jobs.items() if id_ in self._stored_jobs]
