@@ -298,11 +298,14 @@ def accept(chain: Chain, envelope: Envelope, *, trusted: Mapping[str, PublicKey]
 def _keys(chain: Chain, message: Message, trusted: Mapping[str, PublicKey]) -> dict[str, PublicKey]:
     match SIGNERS[type(message)]:
         case Actor.CLIENT:
-            key = PublicKey.from_hex((message if isinstance(message, Offer) else chain.offer).client_key_hex)
+            spelled = (message if isinstance(message, Offer) else chain.offer).client_key_hex
         case Actor.PROVIDER:
-            terms = message if isinstance(message, Terms) else chain.find(Terms)
-            key = PublicKey.from_hex(terms.provider_key_hex)
+            spelled = (message if isinstance(message, Terms) else chain.find(Terms)).provider_key_hex
         case _:
             named = chain.offer.coordinator
             return {named: trusted[named]} if named in trusted else {}
+    try:
+        key = PublicKey.from_hex(spelled)
+    except InvalidInput as refusal:
+        raise IntegrityFailure(f"{type(message).__name__} names no usable key. {refusal}", field="key") from refusal
     return {key.key_id: key}

@@ -23,7 +23,7 @@ from node.core.messages import (
     VerdictGiven,
     read_chain,
 )
-from node.core.verdict import Verdict, decide, same_verdict
+from node.core.verdict import Outcome, Verdict, decide, same_verdict
 from node.crypto import merkle
 from node.crypto.digest import Digest, Json, canonical_bytes, parse_canonical
 from node.crypto.signing import Envelope, PublicKey, verify
@@ -183,10 +183,17 @@ def _check_log(receipt: Receipt, checkpoint: Checkpoint) -> None:
 
 
 def _check_settlement(settled: Settled, verdict: Verdict, offer: Offer) -> None:
-    money = offer.money
+    """Price, stake and bond went where this verdict sends them; only who pays the fee differs (PROTOCOL 2)."""
+    price, stake, fee = offer.money.price_minor, offer.money.stake_minor, offer.money.fee_minor
+    to_client, to_provider = {
+        Outcome.ACCEPT: (0, price - fee + stake),
+        Outcome.REJECT: (price, stake - fee),
+        Outcome.INCONCLUSIVE: (price - fee, stake),
+    }[verdict.outcome]
     _same("outcome settled", settled.outcome, verdict.outcome)
-    total = settled.to_client_minor + settled.to_provider_minor + settled.to_coordinator_minor
-    _same("sum settled", total, money.price_minor + money.stake_minor + money.bond_minor)
+    _same("amount settled on the client", settled.to_client_minor, to_client)
+    _same("amount settled on the provider", settled.to_provider_minor, to_provider)
+    _same("amount settled on the coordinator", settled.to_coordinator_minor, offer.money.bond_minor + fee)
 
 
 def _entry(data: Json, at: int) -> LogEntry:
