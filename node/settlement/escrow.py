@@ -113,10 +113,11 @@ class ContractEscrow:
 
     def settle_all(self, calls: Sequence[tuple[EscrowCall, str]]) -> Mapping[str, Events | HallmarkError]:
         answers: dict[str, Events | HallmarkError] = {}
-        with translated():
+        with translated(self._connection):
             state = SqlState(self._connection)
             state.lock_jobs({job_id for _, job_id in calls})
-            state.find([(call.caller, call.request_id) for call, _ in calls])
+            for caller in {call.caller for call, _ in calls}:
+                state.find(caller, [call.request_id for call, _ in calls if call.caller == caller])
             state.lock_parties()
             contract = Contract(state, proves=self._proves)
             for call, job_id in calls:
@@ -181,7 +182,7 @@ class ContractEscrow:
         return [_transaction(row) for row in self._rows(wanted)]
 
     def _run(self, job_id: str | None, step: Callable[[Contract], tuple[Event, ...]]) -> Events:
-        with translated():
+        with translated(self._connection):
             state = SqlState(self._connection)
             if job_id is not None:
                 state.lock_jobs((job_id,))

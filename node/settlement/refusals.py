@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection
 
 from contracts_sim import errors as contract
 from node.errors import Conflict, HallmarkError, InvalidInput, NotFound, PermissionRefused, Unavailable
@@ -31,11 +31,12 @@ def translate(refusal: contract.EscrowError) -> HallmarkError:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(connection: Connection) -> Iterator[None]:
     """Raises what the block raises, translated. After Unavailable the whole transaction has to be rolled back."""
+    driver = connection.dialect.loaded_dbapi
     try:
         yield
     except contract.EscrowError as refusal:
         raise translate(refusal) from refusal
-    except (IntegrityError, OperationalError) as error:
+    except (driver.IntegrityError, driver.OperationalError) as error:
         raise Unavailable("The escrow could not write: somebody else did.", fix="Repeat the transaction.") from error

@@ -69,13 +69,13 @@ def to_totals(row: Columns) -> Totals:
 
 def new_job_row(job: Job) -> Row:
     """Everything, with the terms, which never change."""
-    return job_row(job) | {"terms": json.dumps(asdict(job.terms))}
+    return job_row(job) | {"id": job.id, "terms": json.dumps(asdict(job.terms))}
 
 
 def job_row(job: Job) -> Row:
     """What changes of a job, under its id."""
     return {
-        "id": job.id,
+        "key_id": job.id,
         "state": job.state.value,
         "since_ms": job.since,
         "deadline_ms": job.deadline,
@@ -114,6 +114,11 @@ def hold_row(hold: Hold) -> Row:
         "transfer_id": hold.transfer_id,
         "state": hold.state.value,
     }
+
+
+def resolved_row(hold: Hold) -> Row:
+    """What changes of a hold, under its id."""
+    return {"key_job_id": hold.job_id, "state": hold.state.value}
 
 
 def to_hold(row: Columns) -> Hold:

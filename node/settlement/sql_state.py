@@ -9,46 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, Insert, Update, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
 
 from contracts_sim import Hold, Job
 from contracts_sim.ledger import AccountKey, Totals, escrow, party
 from contracts_sim.state import Effects, Transaction
 from node.settlement import rows, schema
+from node.settlement.statements import Read, Write
 
-_FIND_TRANSACTIONS = select(schema.transactions).where(
-    schema.transactions.c.caller.in_(bindparam("callers", expanding=True)),
-    schema.transactions.c.request_id.in_(bindparam("request_ids", expanding=True)),
+
+def _names(table: Table) -> list[str]:
+    return [column.name for column in table.columns]
+
+
+def _insert(table: Table) -> Write:
+    return Write(insert(table).values({name: bindparam(name) for name in _names(table) if name != "seq"}))
+
+
+_transactions, _accounts, _jobs, _holds = schema.transactions.c, schema.accounts.c, schema.jobs.c, schema.holds.c
+_FIND_TRANSACTIONS = Read(
+    select(schema.transactions).where(_transactions.caller == bindparam("caller")), _transactions.request_id
 )
-_LOCK_JOBS = (
-    select(schema.jobs)
-    .where(schema.jobs.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(schema.jobs.c.id)
-    .with_for_update()
+_LOCK_JOBS = Read(select(schema.jobs).with_for_update(), _jobs.id)
+_LOCK_HOLDS = Read(select(schema.holds).with_for_update(), _holds.job_id)
+_LOCK_ACCOUNTS = Read(select(schema.accounts).with_for_update(), _accounts.account)
+_ADD_TRANSACTION, _ADD_TRANSFER = _insert(schema.transactions), _insert(schema.transfers)
+_ADD_JOB, _ADD_HOLD = _insert(schema.jobs), _insert(schema.holds)
+_OPEN_ACCOUNT = Write(
+    text(
+        "INSERT INTO escrow_accounts (account, token, debits_posted, credits_posted, debits_pending, credits_pending)"
+        " VALUES (:account, :token, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
+    )
 )
-_LOCK_HOLD = select(schema.holds).where(schema.holds.c.job_id == bindparam("job_id")).with_for_update()
-_LOCK_ACCOUNTS = (
-    select(schema.accounts)
-    .where(schema.accounts.c.account.in_(bindparam("names", expanding=True)))
-    .order_by(schema.accounts.c.account, schema.accounts.c.token)
-    .with_for_update()
-)
-_OPEN_ACCOUNT = text(
-    "INSERT INTO escrow_accounts (account, token, debits_posted, credits_posted, debits_pending, credits_pending)"
-    " VALUES (:account, :token, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
-)
-_UPDATE_ACCOUNT = (
+_UPDATE_ACCOUNT = Write(
     update(schema.accounts)
-    .where(schema.accounts.c.account == bindparam("key_account"), schema.accounts.c.token == bindparam("key_token"))
+    .where(_accounts.account == bindparam("key_account"), _accounts.token == bindparam("key_token"))
     .values({name: bindparam(name) for name in Totals.__slots__})
 )
-_UPDATE_JOB = (
+_UPDATE_JOB = Write(
     update(schema.jobs)
-    .where(schema.jobs.c.id == bindparam("key_id"))
-    .values({column.name: bindparam(column.name) for column in schema.jobs.c if column.name not in ("id", "terms")})
+    .where(_jobs.id == bindparam("key_id"))
+    .values({name: bindparam(name) for name in _names(schema.jobs) if name not in ("id", "terms")})
 )
-_RESOLVE_HOLD = (
-    update(schema.holds).where(schema.holds.c.job_id == bindparam("key_job_id")).values(state=bindparam("state"))
+_RESOLVE_HOLD = Write(
+    update(schema.holds).where(_holds.job_id == bindparam("key_job_id")).values(state=bindparam("state"))
 )
 
 
@@ -56,6 +60,8 @@ class SqlState:
     """Implements `contracts_sim.state.State`. What was read or applied once is remembered, so a batch sees itself."""
 
     def __init__(self, connection: Connection) -> None:
+        if not connection.in_transaction():
+            connection.begin()  # the driver would commit each statement by itself
         self._connection = connection
         self._transactions: dict[tuple[str, str], Transaction | None] = {}
         self._jobs: dict[str, Job | None] = {}
@@ -68,16 +74,15 @@ class SqlState:
     def lock_jobs(self, job_ids: Collection[str]) -> None:
         """Reads these jobs. Comes before `find`, so that of two equal calls the second sees the first one's answer."""
         self._jobs.update(dict.fromkeys(job_ids))
-        for row in self._connection.execute(_LOCK_JOBS, {"ids": sorted(job_ids)}).mappings():
+        for row in _LOCK_JOBS.run(self._connection, job_ids):
             self._jobs[row["id"]] = rows.to_job(row)
             self._stored_jobs.add(row["id"])
 
-    def find(self, requests: Collection[tuple[str, str]]) -> None:
-        """Reads which of these (caller, request id) were answered before."""
-        self._transactions.update(dict.fromkeys(requests))
-        wanted = {"callers": list({caller for caller, _ in requests}), "request_ids": [each for _, each in requests]}
-        for row in self._connection.execute(_FIND_TRANSACTIONS, wanted).mappings():
-            self._transactions[row["caller"], row["request_id"]] = rows.to_transaction(row)
+    def find(self, caller: str, request_ids: Collection[str]) -> None:
+        """Reads which of these requests of one caller were answered before."""
+        self._transactions.update(((caller, request_id), None) for request_id in request_ids)
+        for row in _FIND_TRANSACTIONS.run(self._connection, request_ids, caller=caller):
+            self._transactions[caller, row["request_id"]] = rows.to_transaction(row)
 
     def lock_parties(self) -> None:
         """Reads at once the accounts of the jobs read so far, theirs and their parties'."""
@@ -89,7 +94,7 @@ class SqlState:
 
     def transaction(self, caller: str, request_id: str) -> Transaction | None:
         if (caller, request_id) not in self._transactions:
-            self.find(((caller, request_id),))
+            self.find(caller, (request_id,))
         return self._transactions[caller, request_id]
 
     def job(self, job_id: str) -> Job | None:
@@ -99,9 +104,9 @@ class SqlState:
 
     def hold(self, job_id: str) -> Hold | None:
         if job_id not in self._holds:
-            row = self._connection.execute(_LOCK_HOLD, {"job_id": job_id}).mappings().one_or_none()
-            self._holds[job_id] = rows.to_hold(row) if row else None
-            if row:
+            self._holds[job_id] = None
+            for row in _LOCK_HOLDS.run(self._connection, (job_id,)):
+                self._holds[job_id] = rows.to_hold(row)
                 self._stored_holds.add(job_id)
         return self._holds[job_id]
 
@@ -110,7 +115,7 @@ class SqlState:
         self._lock_accounts([key for key in wanted if key not in self._totals])
         if missing := [key for key in wanted if key not in self._totals]:
             opened = [{"account": account, "token": token} for account, token in missing]
-            self._connection.execute(_OPEN_ACCOUNT, opened)
+            _OPEN_ACCOUNT.run(self._connection, opened)
             self._lock_accounts(missing)
         return {key: self._totals[key] for key in wanted}
 
@@ -131,36 +136,19 @@ class SqlState:
         touched = {key for effects in applied for key in effects.totals}
         jobs = {effects.job.id: effects.job for effects in applied if effects.job}
         holds = {effects.hold.job_id: effects.hold for effects in applied if effects.hold}
-        self._write(insert(schema.transactions), [rows.transaction_row(effects.transaction) for effects in applied])
-        self._write(insert(schema.transfers), transfers)
-        self._write(_UPDATE_ACCOUNT, [rows.account_row(key, self._totals[key]) for key in sorted(touched)])
-        self._write(
-            insert(schema.jobs), [rows.new_job_row(job) for id_, job in jobs.items() if id_ not in self._stored_jobs]
-        )
-        self._write(
-            _UPDATE_JOB, [rows.job_row(job) | {"key_id": id_} for id_, job in jobs.items() if id_ in self._stored_jobs]
-        )
-        self._write(
-            insert(schema.holds), [rows.hold_row(hold) for id_, hold in holds.items() if id_ not in self._stored_holds]
-        )
-        self._write(
-            _RESOLVE_HOLD,
-            [
-                {"key_job_id": id_, "state": hold.state.value}
-                for id_, hold in holds.items()
-                if id_ in self._stored_holds
-            ],
-        )
+        new_jobs, new_holds = jobs.keys() - self._stored_jobs, holds.keys() - self._stored_holds
+        connection = self._connection
+        _ADD_TRANSACTION.run(connection, [rows.transaction_row(effects.transaction) for effects in applied])
+        _ADD_TRANSFER.run(connection, transfers)
+        _UPDATE_ACCOUNT.run(connection, [rows.account_row(key, self._totals[key]) for key in sorted(touched)])
+        _ADD_JOB.run(connection, [rows.new_job_row(jobs[job_id]) for job_id in sorted(new_jobs)])
+        _UPDATE_JOB.run(connection, [rows.job_row(job) for job_id, job in jobs.items() if job_id not in new_jobs])
+        _ADD_HOLD.run(connection, [rows.hold_row(holds[job_id]) for job_id in sorted(new_holds)])
+        resolved = [hold for job_id, hold in holds.items() if job_id not in new_holds]
+        _RESOLVE_HOLD.run(connection, [rows.resolved_row(hold) for hold in resolved])
         self._stored_jobs |= jobs.keys()
         self._stored_holds |= holds.keys()
 
-    def _write(self, statement: Insert | Update, values: list[rows.Row]) -> None:
-        if values:
-            self._connection.execute(statement, values)
-
     def _lock_accounts(self, keys: Collection[AccountKey]) -> None:
-        if not keys:
-            return
-        names = {"names": sorted({account for account, _ in keys})}
-        for row in self._connection.execute(_LOCK_ACCOUNTS, names).mappings():
-            self._totals[row["account"], row["token"]] = rows.to_totals(row)
+        for row in _LOCK_ACCOUNTS.run(self._connection, list({account for account, _ in keys})):
+            self._totals.setdefault((row["account"], row["token"]), rows.to_totals(row))  # what was applied is newer
