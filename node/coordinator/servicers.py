@@ -181,7 +181,8 @@ class EscrowService(escrow_pb2_grpc.EscrowServiceServicer):
     async def Deposit(self, request: escrow_pb2.DepositRequest, context: Context) -> escrow_pb2.Balance:
         def deposit() -> escrow_pb2.Balance:
             with self._node.units() as unit:
-                call = EscrowCall(request.party, request.request_id, self._node.clock.now_ms())
+                # no job's own request to the escrow starts with a slash
+                call = EscrowCall(request.party, f"/deposit/{request.request_id}", self._node.clock.now_ms())
                 unit.escrow.deposit(call, TOKEN, request.amount_minor)
                 unit.commit()
             return self._balance(request.party)

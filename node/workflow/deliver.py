@@ -113,6 +113,7 @@ def upload_adapter(node: Node, token: bytes, files: Mapping[str, bytes]) -> Enve
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job, chain = unit.jobs.get(job.id), record.chain_of(node, unit, job.id)
+        job.after(Event.ADAPTER_UPLOADED, now_ms)  # refuses before anything is signed
         chain = record.append_own(node, unit, chain, UploadReceipt(chain.next_link(), committed))
         for name, blob in stored.items():
             unit.files.put(job.id, name, blob)

@@ -19,10 +19,15 @@ from node.ports.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest training specification that this node can verify."""
+    """The largest training specification that this node can verify, and the least time that it needs for its part.
+
+    An offer that left it less would be an offer for its bond: silence after the upload pays the provider from there.
+    """
 
     max_length_tokens: int
     max_lora_rank: int
+    least_reveal_seconds: int = 60
+    least_evaluate_seconds: int = 600
 
 
 @dataclass(frozen=True, slots=True)

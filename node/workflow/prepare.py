@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from node.core import dataset
-from node.core.job import Event, State
+from node.core.job import Event, Job
 from node.core.manifest import data_tree, manifest_root, salt_seed, seed_digest
 from node.core.messages import Commit
 from node.crypto.digest import Digest, digest
 from node.crypto.signing import PrivateKey
 from node.errors import InvalidInput
 from node.marking.layout import draw_marked
+from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
+from node.workflow.submit import ROWS_USED_BEFORE
 
 
 def prepare(node: Node, job_id: str) -> None:
@@ -38,12 +40,17 @@ def prepare(node: Node, job_id: str) -> None:
             tokenizer=node.tokenizer,
         )
     except InvalidInput as refusal:
-        _refuse(node, job_id, str(refusal))
+        with node.units() as unit:
+            _refuse(node, unit, unit.jobs.get(job_id), str(refusal))
         return
     training_data = node.blobs.put(dataset.to_jsonl(marked.rows))
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
+        job.after(Event.MANIFEST_COMMITTED, now_ms)  # refuses before anything is signed
+        if unit.jobs.used_before(offer.dataset, other_than=job_id):  # by a job that was offered at the same time
+            _refuse(node, unit, job, ROWS_USED_BEFORE)
+            return
         commit = Commit(
             link=chain.next_link(),
             rows=len(marked.rows),
@@ -65,11 +72,8 @@ def _seed(key: PrivateKey, offer: Digest) -> bytes:
     return digest("manifest-seed-of-offer", key.sign(b"hallmark/v1/manifest-seed\0" + offer.raw)).raw
 
 
-def _refuse(node: Node, job_id: str, reason: str) -> None:
-    with node.units() as unit:
-        job = unit.jobs.get(job_id)
-        if job.state is State.OFFERED:
-            now_ms = node.clock.now_ms()
-            record.release_hold(unit, job, now_ms)
-            record.move(unit, job, Event.REFUSED_BY_COORDINATOR, now_ms, reason)
-            unit.commit()
+def _refuse(node: Node, unit: UnitOfWork, job: Job, reason: str) -> None:
+    now_ms = node.clock.now_ms()
+    record.move(unit, job, Event.REFUSED_BY_COORDINATOR, now_ms, reason)
+    record.release_hold(unit, job, now_ms)
+    unit.commit()

@@ -27,21 +27,19 @@ TOLD = {
 }
 
 
-def settle_overdue(node: Node) -> int:
-    """Moves on every job whose deadline has passed; returns how many."""
+def overdue(node: Node) -> list[Job]:
+    """Every job whose deadline has passed, the most overdue first."""
     with node.units() as unit:
-        overdue = unit.jobs.overdue(node.clock.now_ms())
-    for job in overdue:
-        _pass_deadline(node, job.id)
-    return len(overdue)
+        return unit.jobs.overdue(node.clock.now_ms())
 
 
-def _pass_deadline(node: Node, job_id: str) -> None:
+def pass_deadline(node: Node, job_id: str) -> None:
+    """Moves an overdue job on; one that somebody moved meanwhile is left alone."""
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job = unit.jobs.get(job_id)
         if job.due_at_ms is None or job.due_at_ms > now_ms:
-            return  # somebody acted meanwhile
+            return
         after, money = job.after_silence(now_ms), SILENCE[job.state].money
         unit.jobs.save(job, after)
         match money:

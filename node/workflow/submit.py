@@ -13,6 +13,10 @@ from node.ports.unit_of_work import DataSet
 from node.workflow import record
 from node.workflow.node import Node
 
+ROWS_USED_BEFORE = (
+    "Marks were hidden in these rows for another job before; a copy with other marks would give both away."
+)
+
 
 def upload_data_set(node: Node, data: bytes) -> DataSet:
     """Checks and stores a data set. Storing it again changes nothing.
@@ -61,11 +65,7 @@ def create_job(node: Node, envelope: Envelope) -> Job:
         # 4
         check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
         if unit.jobs.used_before(offer.dataset, other_than=job_id):
-            raise Conflict(
-                "Marks were hidden in these rows for another job before; a copy with other marks would give both away.",
-                fix="Offer other rows.",
-                field="dataset",
-            )
+            raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
         # 5
         now_ms = node.clock.now_ms()
         job = offered(job_id, client, offer.deadlines, now_ms)
@@ -110,4 +110,13 @@ def check_addressed(node: Node, offer: Offer) -> None:
                 f"The training specification asks for {field} {asked}; this node verifies up to {limit}.",
                 field=field,
                 actual=asked,
+            )
+    for field, least in (
+        ("reveal_seconds", node.limits.least_reveal_seconds),
+        ("evaluate_seconds", node.limits.least_evaluate_seconds),
+    ):
+        granted = int(getattr(offer.deadlines, field))
+        if granted < least:
+            raise InvalidInput(
+                f"The offer grants this node {field} {granted}; it needs at least {least}.", field=field, actual=granted
             )

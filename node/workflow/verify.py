@@ -75,6 +75,7 @@ def evaluate(node: Node, job_id: str) -> None:
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
+        job.after(Event.VERDICT_GIVEN, now_ms)  # refuses before anything is signed
         chain = record.append_own(node, unit, chain, VerdictGiven(chain.next_link(), evidence, verdict))
         call = record.call(chain.offer.coordinator, job_id, "evaluate", now_ms)
         unit.escrow.evaluate(call, job_id, verdict.outcome, reason=str(chain.envelopes[-1].digest))
