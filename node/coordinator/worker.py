@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from node.core.job import Job, State
 from node.errors import Conflict, Unavailable
@@ -34,22 +35,31 @@ def run_rounds(node: Node, stop: threading.Event) -> None:
     """Works until `stop` is set. A step that could not be done is tried again; a job that moved on is left alone."""
     announced: set[tuple[str, State]] = set()
     while not stop.is_set():
-        settle.settle_overdue(node)
-        with node.units() as unit:
-            waiting = unit.jobs.in_states(list(STEPS))
-        for job in waiting:
-            if stop.is_set():
-                return
-            if (job.id, job.state) not in announced:
-                announced.add((job.id, job.state))
-                _announce(node, job)
-            _step(node, job, stop)
+        try:
+            _round(node, announced, stop)
+        except Exception:  # not even the database may end the rounds: every job's deadlines hang on them
+            log.exception("a round failed")
+            stop.wait(RETRY_SECONDS)
         stop.wait(ROUND_SECONDS)
 
 
-def _step(node: Node, job: Job, stop: threading.Event) -> None:
+def _round(node: Node, announced: set[tuple[str, State]], stop: threading.Event) -> None:
+    for job in settle.overdue(node):
+        _step(node, job, settle.pass_deadline, stop)
+    with node.units() as unit:
+        waiting = unit.jobs.in_states(list(STEPS))
+    for job in waiting:
+        if stop.is_set():
+            return
+        if (job.id, job.state) not in announced:
+            announced.add((job.id, job.state))
+            _announce(node, job)
+        _step(node, job, STEPS[job.state], stop)
+
+
+def _step(node: Node, job: Job, step: Callable[[Node, str], None], stop: threading.Event) -> None:
     try:
-        STEPS[job.state](node, job.id)
+        step(node, job.id)
     except Conflict as moved_on:
         log.info("job %s: %s", job.id, moved_on)
     except Exception as fault:  # no job may stop the others; if this one never succeeds, its deadline decides
