@@ -100,7 +100,7 @@ def _streaming(behaviour: Any) -> Any:
 
 async def _abort(context: Any, fault: Exception) -> None:
     if isinstance(fault, HallmarkError):
-        await context.abort(status.status_of(fault), str(fault), status.details_of(fault))
+        await context.abort(status.status_of(fault), status.summary_of(fault), status.details_of(fault))
     if isinstance(fault, grpc.aio.AbortError):
         raise fault
     log.exception("a call failed for a reason of ours")

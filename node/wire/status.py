@@ -10,6 +10,9 @@ import grpc
 from node import errors
 
 DETAILS_KEY = "hallmark-error-bin"
+#: Peers take 8 KiB of metadata for granted, base64 and percent-encoding included.
+MAX_DETAILS_BYTES = 4500
+MAX_SUMMARY_CHARACTERS = 150
 
 #: The first matching row decides; more special errors stand first.
 STATUSES: tuple[tuple[type[errors.HallmarkError], grpc.StatusCode], ...] = (
@@ -30,9 +33,22 @@ def status_of(error: errors.HallmarkError) -> grpc.StatusCode:
 
 
 def details_of(error: errors.HallmarkError) -> tuple[tuple[str, bytes], ...]:
-    """Trailing metadata that carries an error whole."""
-    facts = {"kind": type(error).__name__, "message": error.message, "fix": error.fix, "facts": error.facts}
-    return ((DETAILS_KEY, json.dumps(facts).encode()[:8000]),)
+    """Trailing metadata that carries an error; a message too long for it loses its end."""
+    message = error.message
+    while len(details := _packed(error, message)) > MAX_DETAILS_BYTES and message:
+        message = message[: len(message) // 2] + "..." if len(message) > 8 else ""
+    return ((DETAILS_KEY, details),)
+
+
+def summary_of(error: errors.HallmarkError) -> str:
+    """What a client that knows nothing of our details sees; short, for it shares the room of the details."""
+    text = str(error)
+    return text if len(text) <= MAX_SUMMARY_CHARACTERS else text[:MAX_SUMMARY_CHARACTERS] + "..."
+
+
+def _packed(error: errors.HallmarkError, message: str) -> bytes:
+    facts = {"kind": type(error).__name__, "message": message, "fix": error.fix, "facts": error.facts}
+    return json.dumps(facts).encode()
 
 
 def error_of(call: grpc.RpcError) -> errors.HallmarkError:

@@ -13,8 +13,6 @@ from node.crypto.signing import Envelope
 from node.errors import InvalidInput
 from node.wire.hallmark.v1 import common_pb2, jobs_pb2
 
-MAX_ENVELOPE_BYTES = 64 << 20
-
 
 def envelope_to_wire(envelope: Envelope) -> common_pb2.Envelope:
     return common_pb2.Envelope(
