@@ -103,6 +103,8 @@ class Agent:
             [translate.envelope_from_wire(envelope) for envelope in lease.messages], trusted=self._coordinators
         )
         offer, commit = chain.offer, chain.find(Commit)
+        if offer.base_model not in self._base_models:
+            raise IntegrityFailure("The coordinator sent a job for a base model that was not asked for.")
         base_model = self._base_models[offer.base_model]
         # 2
         chain = self._post(token, chain, Terms(chain.next_link(), self._key.public.hex))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 from node.crypto.digest import Digest, sha256_digest
@@ -21,13 +22,14 @@ class FolderBlobs:
         target = self._folder / digest.hex
         if target.exists():
             return digest
-        partial = target.with_suffix(f".{os.getpid()}.partial")
+        partial = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
         try:
             with partial.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
+            self._sync_folder()
         except OSError as fault:
             partial.unlink(missing_ok=True)
             raise Unavailable(
@@ -45,3 +47,11 @@ class FolderBlobs:
         if actual != digest:
             raise IntegrityFailure(f"The stored blob {digest} is damaged.", expected=str(digest), actual=str(actual))
         return data
+
+    def _sync_folder(self) -> None:
+        """Makes the new name as durable as the bytes behind it."""
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

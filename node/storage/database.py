@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
-from node.errors import Unavailable
+from node.errors import InvalidInput, Unavailable
 from node.ports.escrow import Escrow
 from node.ports.log import Log
 from node.ports.unit_of_work import DataSets, Events, Files, Jobs, Leases, Messages, Secrets
@@ -24,15 +24,19 @@ def open_engine(url: str) -> Engine:
     """An engine with its tables made.
 
     Raises:
+        InvalidInput: the URL is none, or names a kind of database that this machine has no driver for.
         Unavailable: the database cannot be opened; the message says why.
     """
-    engine = sqlalchemy.create_engine(url)
+    try:
+        engine = sqlalchemy.create_engine(url)
+    except (ArgumentError, ImportError) as fault:
+        raise InvalidInput(f"The database URL cannot be used: {fault}.", field="database") from fault
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
     try:
         schema.metadata.create_all(engine)
-    except OperationalError as fault:
+    except DatabaseError as fault:
         raise Unavailable(f"The database {engine.url!r} cannot be opened: {fault.orig}.") from fault
     return engine
 
