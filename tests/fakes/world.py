@@ -170,7 +170,7 @@ class World:
         due_at_ms = self.job(job_id).due_at_ms
         assert due_at_ms is not None
         self.clock.advance_to(due_at_ms)
-        settle.settle_overdue(self.node)
+        settle.pass_deadline(self.node, job_id)
 
     def advance_to(self, state: State, files: Mapping[str, bytes] | None = None) -> None:
         """Walks the happy path until the job is in `state`. The provider is honest unless `files` are given."""
