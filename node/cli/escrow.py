@@ -1,0 +1,158 @@
+"""`hallmark escrow`: accounts, transfers and one job's history, as a block explorer would show them. Reads only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from node.ports.escrow import Escrow, EscrowTransfer
+
+app = typer.Typer(help="The escrow: whose money is where, and how it got there.", no_args_is_help=True)
+
+Database = Annotated[
+    str | None, typer.Option(help="SQLAlchemy URL; default: this node's database.", show_default=False)
+]
+_LONG = ("account", "from", "to", "by", "what happened")  # columns that wrap; the others stay whole
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def accounts(database: Database = None, as_json: Json = False) -> None:
+    """Every account: party:ID owns it, escrow:JOB keeps it, burn has lost it, external is the world outside."""
+    with _open(database) as escrow:
+        found = escrow.accounts()
+    if as_json:
+        return _print_json([asdict(each) | {"available_minor": each.available_minor} for each in found])
+    _print_table(
+        ("account", "token", "balance", "on hold", "available"),
+        [(each.account, each.token, each.balance_minor, each.held_minor, each.available_minor) for each in found],
+    )
+    return None
+
+
+@app.command()
+def transfers(
+    database: Database = None,
+    account: Annotated[str | None, typer.Option(help="Only from or to this account.", show_default=False)] = None,
+    job: Annotated[str | None, typer.Option(help="Only of this job.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """The ledger, oldest first."""
+    with _open(database) as escrow:
+        found = escrow.transfers(account=account, job_id=job)
+    if as_json:
+        return _print_json([asdict(each) for each in found])
+    _print_transfers(found)
+    return None
+
+
+@app.command()
+def job(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.", show_default=False)],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """One job: where it stands, every call that was accepted, every transfer."""
+    from node.errors import NotFound
+
+    with _open(database) as escrow:
+        found, history, moved = escrow.job(job_id), escrow.history(job_id), escrow.transfers(job_id=job_id)
+    if not history:
+        raise NotFound(f"The escrow knows no job {job_id}.", fix="`hallmark escrow transfers` lists what it knows.")
+    if as_json:
+        calls = [asdict(each) | {"content": json.loads(each.content)} for each in history]
+        return _print_json(
+            {"job": asdict(found) if found else None, "calls": calls, "transfers": [asdict(each) for each in moved]}
+        )
+    if found is None:
+        typer.echo(f"Job {job_id}: an offer; its terms are not signed yet.")
+    else:
+        due = f", due {_time(found.due_at_ms)}" if found.due_at_ms is not None else ""
+        ending = f" ({found.ending})" if found.ending else ""
+        typer.echo(f"Job {job_id}: {found.state}{ending} since {_time(found.since_ms)}{due}")
+    _print_table(
+        ("time", "call", "by", "what happened"),
+        [
+            (_time(each.time_ms), each.function, each.caller, ", ".join(event.name for event in each.events))
+            for each in history
+        ],
+    )
+    _print_transfers(moved)
+    return None
+
+
+@contextmanager
+def _open(url: str | None) -> Iterator[Escrow]:
+    """The escrow in one reading transaction.
+
+    Raises:
+        NotFound: there is no such database, or no escrow in it.
+        InvalidInput: the URL is none.
+    """
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+
+    from node import settings
+    from node.errors import InvalidInput, NotFound
+    from node.settlement.escrow import ContractEscrow
+
+    try:
+        parsed = make_url(url or settings.load().database_url)
+    except ArgumentError as fault:
+        raise InvalidInput("--database is no SQLAlchemy URL.", fix="Try sqlite:///FILE.", field="database") from fault
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise NotFound(f"There is no database {parsed.database}.", fix="Name one with --database sqlite:///FILE.")
+    engine = create_engine(parsed)
+    try:
+        with engine.connect() as connection:
+            yield ContractEscrow(connection)
+    except (OperationalError, ProgrammingError) as fault:
+        raise NotFound(f"There is no escrow in {parsed!r}: {fault.orig}") from fault
+    finally:
+        engine.dispose()
+
+
+def _print_transfers(found: Sequence[EscrowTransfer]) -> None:
+    _print_table(
+        ("time", "from", "to", "amount", "why"),
+        [
+            (
+                _time(each.time_ms),
+                each.debit,
+                each.credit,
+                f"{each.amount_minor:,} {each.token}",
+                each.reason if each.phase == "direct" else f"{each.reason} ({each.phase})",
+            )
+            for each in found
+        ],
+    )
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _print_table(head: tuple[str, ...], lines: Sequence[tuple[str | int, ...]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    for number, name in enumerate(head):
+        counts = bool(lines) and isinstance(lines[0][number], int)
+        table.add_column(name, justify="right" if counts else "left", overflow="fold", no_wrap=name not in _LONG)
+    for line in lines:
+        table.add_row(*(f"{each:,}" if isinstance(each, int) else each for each in line))
+    Console(highlight=False, markup=False).print(table)
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
