@@ -11,7 +11,7 @@ from node.ports.inference import Adapter
 from node.verifier.probe import adapter_probe
 
 ROWS = [Row.of("a", "b"), Row.of("c", "d")]
-STRANGERS, CANARY = (Adapter(sha256_digest(name), Path(".")) for name in (b"stranger's", b"canary"))
+STRANGERS, CANARY = (Adapter(sha256_digest(name), Path()) for name in (b"stranger's", b"canary"))
 
 
 class FakeScorer:
