@@ -27,6 +27,7 @@ def prepare(node: Node, job_id: str) -> None:
         Conflict: the job moved on meanwhile.
     """
     with node.units() as unit:
+        unit.jobs.get(job_id).after(Event.MANIFEST_COMMITTED, node.clock.now_ms())  # refuses before anything is drawn
         chain = record.chain_of(node, unit, job_id)
     offer = chain.offer
     rows = dataset.parse(node.blobs.get(offer.dataset))

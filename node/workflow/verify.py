@@ -62,6 +62,7 @@ def evaluate(node: Node, job_id: str) -> None:
         Conflict: the job moved on meanwhile.
     """
     with node.units() as unit:
+        unit.jobs.get(job_id).after(Event.VERDICT_GIVEN, node.clock.now_ms())  # refuses before anything is asked
         chain = record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)
     files = {name: node.blobs.get(blob) for name, blob in stored.items()}
