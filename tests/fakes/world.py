@@ -153,7 +153,8 @@ class World:
         return envelope
 
     def countersign(self) -> None:
-        self.lease()
+        if not self.token:
+            self.lease()
         self.post(Terms(self.chain().next_link(), self.provider.public.hex))
 
     def rows_received(self) -> tuple[Row, ...]:

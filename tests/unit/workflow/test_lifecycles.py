@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from fakes.adapters import adapter_files
-from fakes.world import FUNDS_MINOR, JOB, MONEY, POLICY, ROWS, World
+from fakes.world import FUNDS_MINOR, JOB, POLICY, ROWS, World
 
 from node.core import receipt
 from node.core.job import SILENCE, State
