@@ -86,6 +86,7 @@ def run_coordinator(
 async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[[int], None], report: Report) -> None:
     from node.coordinator.server import build_server
     from node.coordinator.worker import run_rounds
+    from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
     from node.provider.local_ray import start_local_ray, stop_local_ray
     from node.storage import keys
@@ -101,7 +102,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     key, log_key = (keys.load_or_create(settings.key_file(name)) for name in ("coordinator", "log"))
     keys.write_trust(settings.trust_file, coordinator=key.public, log=log_key.public)
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
-    limits = Limits(settings.max_length_tokens, settings.max_lora_rank)
+    limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
     report("Starting the verifier: one warm vLLM engine in a Ray actor.")
     ray_folder = start_local_ray()
     worker_stop = threading.Event()

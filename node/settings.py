@@ -22,7 +22,8 @@ class Settings(BaseSettings):
         home: keys, trust, database and blobs of this node.
         cache: base models converted once, by digest.
         database: SQLAlchemy URL; SQLite in `home` if empty.
-        max_length_tokens, max_lora_rank: the largest training specification that the verifier is started for.
+        max_length_tokens, max_lora_rank: the largest training specification that the verifier is started for; rows
+            are shorter still where the base model's context is.
         listen: HOST:PORT of the coordinator; port 0 takes any free one. The channel is not encrypted: loopback only.
     """
 

@@ -158,6 +158,12 @@ def model_digest(folder: Path) -> Digest:
     return digest(DIGEST_DOMAIN, json.dumps(pairs, separators=(",", ":")).encode())
 
 
+def longest_row_tokens(model: BaseModel, wanted: int) -> int:
+    """`wanted`, or what the model's context holds beside one token of an answer, if that is less."""
+    limit = read_json_object(model.folder / "config.json").get("max_position_embeddings")
+    return min(wanted, limit - 1) if isinstance(limit, int) else wanted
+
+
 def read_json_object(path: Path) -> dict[str, object]:
     """A JSON object from a file of the model.
 

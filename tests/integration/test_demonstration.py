@@ -59,7 +59,7 @@ def played(
     loaded = settings.load(home=tmp_path_factory.mktemp("demo"), listen="127.0.0.1:0", database="")
     rows = data.shares(data.standard_library_rows(), 3, PLAN.rows, PLAN.policy.least_rows())
     with Screen() as screen:
-        return loaded, asyncio.run(story.play(loaded, tiny_llama.folder, rows, screen, PLAN))
+        return loaded, asyncio.run(story.play(loaded, tiny_llama, rows, PLAN, screen))
 
 
 def test_the_honest_provider_is_paid_and_the_others_are_not(

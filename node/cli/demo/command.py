@@ -49,14 +49,15 @@ def demo(
         policy = story.PLAN.policy
         shares = rows.shares(found, len(story.PARTS), story.PLAN.rows, policy.least_rows())
         base = bootstrap.base_model(loaded, model, screen.step)
-        story.check_rows(shares, story.PLAN, base.folder)
+        plan = story.plan_for(base)
+        story.check_rows(shares, plan, base)
         screen.done(f"{len(shares[0])} rows a job, {len(found)} found; base model {base.digest}")
         screen.note(
             f"  Policy: {policy.groups} groups of {policy.marks_per_group} marks, {policy.pairs} held-out pairs. "
             "[yellow]Its least isolation cost is lowered to 0: so few rows cannot hide their marks "
             "from whoever counts phrases. Every verdict says so.[/yellow]"
         )
-        acts = asyncio.run(story.play(loaded, base.folder, shares, screen))
+        acts = asyncio.run(story.play(loaded, base, shares, plan, screen))
     if as_json:
         typer.echo(json.dumps(report.as_json(acts, loaded), indent=2))
     else:

@@ -42,6 +42,8 @@ class Processes:
             for child in self._children:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(GRACE_SECONDS)
+                if child.stdout:
+                    child.stdout.close()
             _end_descendants()
 
     def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:

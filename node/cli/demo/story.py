@@ -11,7 +11,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.cli.demo.processes import Processes, first_line
@@ -29,6 +29,7 @@ from node.crypto.digest import Digest
 from node.crypto.signing import PrivateKey
 from node.errors import Unavailable
 from node.marking.layout import check_fits
+from node.models.base import BaseModel, longest_row_tokens
 from node.models.chat import ChatTokenizer
 from node.settings import Settings
 from node.storage import keys
@@ -113,15 +114,21 @@ class Act:
         return outcome in self.part.deserves and as_ruled
 
 
-def check_rows(shares: Sequence[Sequence[Row]], plan: Plan, model: Path) -> None:
+def plan_for(model: BaseModel) -> Plan:
+    """The plan, its rows no longer than the model's context."""
+    length = longest_row_tokens(model, PLAN.training.max_length_tokens)
+    return replace(PLAN, training=replace(PLAN.training, max_length_tokens=length))
+
+
+def check_rows(shares: Sequence[Sequence[Row]], plan: Plan, model: BaseModel) -> None:
     """Whether every job's rows can hold the policy. Raises InvalidInput naming the row, before anything is started."""
-    tokenizer = ChatTokenizer(model)
+    tokenizer = ChatTokenizer(model.folder)
     for rows in shares:
         check_fits(rows, plan.policy, plan.training, tokenizer)
 
 
 async def play(
-    settings: Settings, model: Path, shares: Sequence[Sequence[Row]], screen: Screen, plan: Plan = PLAN
+    settings: Settings, model: BaseModel, shares: Sequence[Sequence[Row]], plan: Plan, screen: Screen
 ) -> list[Act]:
     """Plays all parts and returns how their jobs ended.
 
@@ -132,13 +139,13 @@ async def play(
     client_key = keys.load_or_create(settings.key_file("client"))
     with Processes(settings.home / "logs") as processes:
         screen.step("Coordinator: starting the gRPC server, Ray and a warm vLLM engine")
-        address = await _start_coordinator(settings, model, processes)
+        address = await _start_coordinator(settings, model.folder, processes)
         async with Client(address, client_key) as client:
             node = await client.node(wait_seconds=START_SECONDS)
             screen.done(f"Coordinator {node.coordinator_key_id} listens on {address}")
             for party in (client_key.public.key_id, node.coordinator_key_id):
                 await client.deposit(party, FUNDS_MINOR, request_id="funds")
-            stage = Stage(settings, model, address, client, client_key, plan, processes, screen)
+            stage = Stage(settings, model.folder, address, client, client_key, plan, processes, screen)
             acts = []
             for number, (part, rows) in enumerate(zip(PARTS, shares, strict=True), start=1):
                 screen.heading(f"Job {number} of {len(PARTS)}: the {part.name} provider {part.does}")
