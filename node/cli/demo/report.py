@@ -6,21 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from node.cli.demo.story import Act
 from node.settings import Settings
 
+TABLE_WIDTH = 116
+
 
 def show(acts: Sequence[Act], settings: Settings) -> None:
     """Prints the table on stdout, and where everything lies."""
-    console = Console(highlight=False)
-    table = Table(title="Who was paid, and why", title_justify="left")
-    for column in ("provider", "verdict", "groups fired", "log10 p", "untrained model", "pairs won", "log10 p"):
-        table.add_column(column, justify="left" if column in ("provider", "verdict") else "right")
-    table.add_column("provider's balance", justify="right")
-    table.add_column("client's balance", justify="right")
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title="Who was paid, and why", title_justify="left", box=box.SIMPLE_HEAD)
+    for header in ("provider", "verdict"):
+        table.add_column(header, no_wrap=True)
+    for header in ("groups\nfired", "\nlog10 p", "untrained\nmodel fires", "pairs\nwon", "\nlog10 p"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for header in ("provider's balance\nbefore -> after", "client's balance\nbefore -> after"):
+        table.add_column(header, justify="right", no_wrap=True)
     for act in acts:
         verdict = act.checked.verdict
         table.add_row(
@@ -28,22 +33,18 @@ def show(acts: Sequence[Act], settings: Settings) -> None:
             verdict.outcome.name,
             f"{verdict.groups_fired}/{verdict.groups}",
             f"{verdict.log10_p:.1f}",
-            f"{verdict.base_fired} fired",
+            f"{verdict.base_fired}",
             f"{verdict.pairs_won}/{verdict.pairs}",
             f"{verdict.pairs_log10_p:.1f}",
             "{} -> {}".format(*act.provider_balance),
             "{} -> {}".format(*act.client_balance),
         )
-    console.print(table)
-    console.print(
-        "log10 p: of so many groups fired if guessed; of so many pairs won if the rows were never trained on."
-    )
-    console.print("untrained model: signatures that the base model alone showed to the same prompts.")
+    console.print(table, width=TABLE_WIDTH, crop=False)
+    console.print("log10 p: of so many groups fired by guessing; of so many pairs won without training on the rows.")
+    console.print("untrained model fires: signatures that the base model alone showed to the same prompts.")
     console.print(f"Receipts: {_near(settings.home / 'receipts')}   logs: {_near(settings.home / 'logs')}")
-    console.print("Check one yourself:", soft_wrap=True)
-    console.print(
-        f"  hallmark receipt verify {_near(acts[0].receipt_file)} --trust {_near(settings.trust_file)}", soft_wrap=True
-    )
+    console.print("Check one yourself:")
+    console.print(f"  hallmark receipt verify {_near(acts[0].receipt_file)} --trust {_near(settings.trust_file)}")
 
 
 def as_json(acts: Sequence[Act], settings: Settings) -> dict[str, Any]:
