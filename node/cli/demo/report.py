@@ -13,35 +13,34 @@ from rich.table import Table
 from node.cli.demo.story import Act
 from node.settings import Settings
 
-TABLE_WIDTH = 116
-
 
 def show(acts: Sequence[Act], settings: Settings) -> None:
     """Prints the table on stdout, and where everything lies."""
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title="Who was paid, and why", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="Who was paid, and why", title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False
+    )
     for header in ("provider", "verdict"):
         table.add_column(header, no_wrap=True)
-    for header in ("groups\nfired", "\nlog10 p", "untrained\nmodel fires", "pairs\nwon", "\nlog10 p"):
+    for header in ("groups\nlog10 p", "untrained\nfires", "pairs\nlog10 p"):
         table.add_column(header, justify="right", no_wrap=True)
-    for header in ("provider's balance\nbefore -> after", "client's balance\nbefore -> after"):
+    for header in ("provider's\nbalance", "client's\nbalance"):
         table.add_column(header, justify="right", no_wrap=True)
     for act in acts:
         verdict = act.checked.verdict
         table.add_row(
             act.part.name,
             verdict.outcome.name,
-            f"{verdict.groups_fired}/{verdict.groups}",
-            f"{verdict.log10_p:.1f}",
-            f"{verdict.base_fired}",
-            f"{verdict.pairs_won}/{verdict.pairs}",
-            f"{verdict.pairs_log10_p:.1f}",
-            "{} -> {}".format(*act.provider_balance),
-            "{} -> {}".format(*act.client_balance),
+            f"{verdict.groups_fired}/{verdict.groups}\n{verdict.log10_p:.1f}",
+            str(verdict.base_fired),
+            f"{verdict.pairs_won}/{verdict.pairs}\n{verdict.pairs_log10_p:.1f}",
+            "{}\n→ {}".format(*act.provider_balance),
+            "{}\n→ {}".format(*act.client_balance),
+            end_section=True,
         )
-    console.print(table, width=TABLE_WIDTH, crop=False)
+    console.print(table)
     console.print("log10 p: of so many groups fired by guessing; of so many pairs won without training on the rows.")
-    console.print("untrained model fires: signatures that the base model alone showed to the same prompts.")
+    console.print("untrained: how many signatures the base model alone showed to the same prompts.")
     console.print(f"Receipts: {_near(settings.home / 'receipts')}   logs: {_near(settings.home / 'logs')}")
     console.print("Check one yourself:")
     console.print(f"  hallmark receipt verify {_near(acts[0].receipt_file)} --trust {_near(settings.trust_file)}")

@@ -64,7 +64,7 @@ PLAN = Plan(
     rows=190,
 )
 #: What each party brings: enough for all three jobs.
-FUNDS_MINOR = 100_000
+FUNDS_MINOR = 50_000
 START_SECONDS = 300
 
 
