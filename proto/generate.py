@@ -13,11 +13,14 @@ from grpc_tools import protoc
 
 HERE = Path(__file__).parent
 WELL_KNOWN = Path(protoc.__file__).parent / "_proto"
+#: Named by its path: this environment's programs need not be on the PATH.
+STUBS = Path(sys.executable).with_name("protoc-gen-mypy_grpc")
 
 
 def generate(out: Path) -> None:
     sources = sorted(str(path) for path in HERE.glob("hallmark/**/*.proto"))
     flags = [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python", "mypy_grpc")]
+    flags.append(f"--plugin=protoc-gen-mypy_grpc={STUBS}")
     if protoc.main(["protoc", f"--proto_path={HERE}", f"--proto_path={WELL_KNOWN}", *flags, *sources]) != 0:
         raise SystemExit("protoc refused; its reason stands above.")
     for folder in (out / "hallmark", out / "hallmark" / "v1"):
