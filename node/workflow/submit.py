@@ -9,7 +9,7 @@ from node.core.receipt import log_leaf
 from node.crypto.signing import Envelope
 from node.errors import Conflict, InvalidInput, NotFound
 from node.marking.layout import check_fits
-from node.ports.unit_of_work import DataSet
+from node.ports.unit_of_work import DataSet, UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
 
@@ -40,7 +40,7 @@ def create_job(node: Node, envelope: Envelope) -> Job:
     2. It is new, or the same as before.
     3. It is addressed to this node and its base model, and its data set is here.
     4. The policy fits into the data, and no manifest over these rows was ever committed: two copies with different
-       marks would give the marks away (PROTOCOL 2, "same data twice").
+       marks would give the marks away by a diff.
     5. The client's balance covers the price.
 
     Raises:
@@ -50,20 +50,20 @@ def create_job(node: Node, envelope: Envelope) -> Job:
     chain = accept(EMPTY, envelope, trusted={})
     offer = chain.offer
     job_id, client = offer.link.job, envelope.signer
+    # 2
     with node.units() as unit:
-        # 2
-        known = unit.jobs.find(job_id)
-        if known is not None:
-            if unit.messages.chain(job_id)[0] != envelope:
-                raise Conflict(f"Job {job_id} exists with another offer.", fix="Choose another job id.", job=job_id)
+        if known := _known(unit, envelope, job_id):
             return known
-        # 3
-        check_addressed(node, offer)
         stored = unit.data_sets.find(offer.dataset)
-        if stored is None:
-            raise NotFound(f"Data set {offer.dataset} is not here.", fix="Upload it first.", field="dataset")
-        # 4
-        check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+    # 3
+    check_addressed(node, offer)
+    if stored is None:
+        raise NotFound(f"Data set {offer.dataset} is not here.", fix="Upload it first.", field="dataset")
+    # 4
+    check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+    with node.units() as unit:
+        if known := _known(unit, envelope, job_id):
+            return known
         if unit.jobs.used_before(offer.dataset, other_than=job_id):
             raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
         # 5
@@ -82,6 +82,14 @@ def create_job(node: Node, envelope: Envelope) -> Job:
         record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
         unit.commit()
     return job
+
+
+def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
+    """The job of this very offer. Raises Conflict if its id belongs to another offer."""
+    known = unit.jobs.find(job_id)
+    if known is not None and unit.messages.chain(job_id)[0] != envelope:
+        raise Conflict(f"Job {job_id} exists with another offer.", fix="Choose another job id.", job=job_id)
+    return known
 
 
 def check_addressed(node: Node, offer: Offer) -> None:
