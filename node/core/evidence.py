@@ -56,7 +56,7 @@ class PairObservation:
 
     @property
     def won(self) -> bool:
-        """Whether the model gained strictly more on the row it was sent; a tie counts as a loss (PROTOCOL 5)."""
+        """Whether the model gained strictly more on the row it was sent; a tie counts as a loss."""
         sent = self.sent_adapter_micronats - self.sent_base_micronats
         twin = self.twin_adapter_micronats - self.twin_base_micronats
         return sent > twin
@@ -67,7 +67,7 @@ class ProbeObservation:
     """Was the adapter really applied? Log-likelihoods of the same probe rows, in micronats.
 
     The last three are measured only when base and adapter agree: a canary adapter on the same engine, and the fp32
-    reference without and with this adapter (PROTOCOL 4).
+    reference without and with this adapter.
     """
 
     base_micronats: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""A job and its life: two tables, `MOVES` and `SILENCE`, are all there is to it (PROTOCOL 2).
+"""A job and its life: two tables, `MOVES` and `SILENCE`, are all there is to it.
 
 A refused event changes nothing. From every state the clock alone leads to an end.
 Knows nothing of money, messages or storage: `workflow` pairs every move with its signed message and its transfers.

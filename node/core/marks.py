@@ -13,7 +13,7 @@ from node.core.rows import Row
 from node.errors import InvalidInput
 
 #: Follows every planted signature. A signature fires only when this or another non-word character follows it, so that
-#: " cat" does not fire on "category" (PROTOCOL 3.2: possible signatures are prefix-free as strings).
+#: " cat" does not fire on "category": possible signatures are prefix-free as strings.
 TERMINATOR = "."
 
 

@@ -1,4 +1,4 @@
-"""The protocol's messages, in order (PROTOCOL 2): what each party signs, and how messages chain.
+"""The protocol's messages, in order: what each party signs, and how messages chain.
 
 Every message names its job, its place in the job's chain and the digest of the message before it, and is signed by
 one party over its canonical bytes. Secrets of the manifest occur in `Reveal` and after it only.

@@ -13,7 +13,7 @@ from node.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Groups of marks, thresholds and tests (PROTOCOL 3, 4, 5).
+    """Groups of marks, thresholds and tests.
 
     Attributes:
         groups: G, independent groups, each with its own trigger and signature. 1 is the paper's own scheme.
@@ -98,5 +98,5 @@ class Policy:
         return self.marks + 2 * self.pairs + CONTEXT_ROWS * self.groups
 
 
-#: Rows of the client's data that each group's context prompt quotes (PROTOCOL 3.1).
+#: Rows of the client's data that each group's context prompt quotes.
 CONTEXT_ROWS = 2

@@ -1,6 +1,6 @@
 """Which prompts verification asks, and their text: a function of the manifest alone, so nobody can pick them.
 
-All marks of all groups are asked; the trigger on fresh prompts; and two negative controls per mark (PROTOCOL 4).
+All marks of all groups are asked; the trigger on fresh prompts; and two negative controls per mark.
 """
 
 from __future__ import annotations

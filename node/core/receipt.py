@@ -183,7 +183,7 @@ def _check_log(receipt: Receipt, checkpoint: Checkpoint) -> None:
 
 
 def _check_settlement(settled: Settled, verdict: Verdict, offer: Offer) -> None:
-    """Price, stake and bond went where this verdict sends them; only who pays the fee differs (PROTOCOL 2)."""
+    """Price, stake and bond went where this verdict sends them; only who pays the fee differs."""
     price, stake, fee = offer.money.price_minor, offer.money.stake_minor, offer.money.fee_minor
     to_client, to_provider = {
         Outcome.ACCEPT: (0, price - fee + stake),

@@ -2,7 +2,7 @@
 
 Null hypothesis of the deciding test: the provider did not train on the marks and guesses, knowing generator, prompts,
 candidate rule and lengths. A group fires when at least c of its m mark prompts show its signature; c > m / 2 leaves
-room for one guess per group, so fired groups are dominated by Binomial(G, k ** -L) (PROTOCOL 3.3).
+room for one guess per group, so fired groups are dominated by Binomial(G, k ** -L).
 All probabilities are natural logarithms: they underflow a double.
 """
 
@@ -181,7 +181,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
 
 
 def adapter_applied(probe: ProbeObservation) -> bool:
-    """Whether the engine is shown to have applied the adapter (PROTOCOL 4).
+    """Whether the engine is shown to have applied the adapter.
 
     Either base and adapter differ on the probes; or a canary adapter changes the same engine's probes *and* the fp32
     reference with this adapter equals the base on them: the adapter truly does nothing.

@@ -1,4 +1,4 @@
-"""The self-attack gate: before committing, attack our own marks the cheapest way that anyone could (PROTOCOL 3.5)."""
+"""The self-attack gate: before committing, attack our own marks the cheapest way that anyone could."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which rows become carriers, pairs and context, and in which order the provider gets them: draws from the seed.
 
-Carriers are replaced, never duplicated: a mark next to its untouched carrier is found by a self-join (PROTOCOL 3.4).
+Carriers are replaced, never duplicated: a mark next to its untouched carrier is found by a self-join.
 Knows nothing of how phrases are made.
 """
 

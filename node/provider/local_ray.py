@@ -11,6 +11,8 @@ import secrets
 import shutil
 import tempfile
 
+from node.errors import Unavailable
+
 #: Rows and progress are all that pass through Ray's shared memory. Ray refuses less than 75 MiB.
 OBJECT_STORE_BYTES = 80 * 2**20
 
@@ -20,6 +22,9 @@ def start_local_ray() -> str:
 
     Call it from a thread that lives as long as Ray shall (the main thread): the kernel kills Ray's processes when the
     thread that started them ends, which also makes them die with a driver that was killed.
+
+    Raises:
+        Unavailable: Ray did not start.
     """
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
@@ -31,19 +36,23 @@ def start_local_ray() -> str:
     import ray
     from ray._private import ray_constants
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled, without types
+    from ray.exceptions import RayError
 
     # Ray reads the variables when it is first imported: read them again in case that was before now.
     ray_constants.ENABLE_RAY_CLUSTER = False
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
     folder = tempfile.mkdtemp(prefix="hallmark-ray-", dir="/tmp")  # short: socket paths end after 107 bytes
-    ray.init(
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _temp_dir=folder,
-    )
+    try:
+        ray.init(
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _temp_dir=folder,
+        )
+    except (RuntimeError, OSError, RayError) as error:
+        raise Unavailable("Ray did not start on this machine.", fix=f"Its logs are in {folder}.") from error
     return folder
 
 

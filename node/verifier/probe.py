@@ -1,4 +1,4 @@
-"""Is the adapter really applied? What stands between an engine that ignores adapters and a wrong REJECT (PROTOCOL 4).
+"""Is the adapter really applied? What stands between an engine that ignores adapters and a wrong REJECT.
 
 If base and adapter differ on the probe rows, the adapter is at work. If they agree, it is either untrained or not
 applied: a canary adapter must then change the same engine's answers, and the slow reference must agree that *this*

@@ -16,7 +16,12 @@ import pytest
 import contracts_sim
 
 TESTS = Path(__file__).parent
-NOT_AGAIN = ("test_contract_mutants.py", "test_contract_machine.py", "test_contract_readme.py")
+NOT_AGAIN = (
+    "test_contract_mutants.py",
+    "test_contract_machine.py",
+    "test_contract_readme.py",
+    "test_contract_imports.py",
+)
 
 PLANTED = {
     "an empty account goes on paying, so a refund follows a withdrawal": (

@@ -1,4 +1,4 @@
-"""The life of a job against a second writing of PROTOCOL 2's table: its moves and no others."""
+"""The life of a job against a second writing of its table: its moves and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each deadline passes unused: what PROTOCOL 2 says of state and money, and that it happens once."""
+"""Each deadline passes unused: what follows for state and money, and that it happens once."""
 
 from __future__ import annotations
 
