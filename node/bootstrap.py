@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.errors import Unavailable
+from node.errors import InvalidInput, Unavailable
 from node.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
+    require_port(settings.listen)  # seconds, not a minute, until a busy port is said
     key, log_key = (keys.load_or_create(settings.key_file(name)) for name in ("coordinator", "log"))
     keys.write_trust(settings.trust_file, coordinator=key.public, log=log_key.public)
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
@@ -178,6 +179,25 @@ def run_provider(
             agent.close()
     finally:
         honest.close()
+
+
+def require_port(address: str) -> None:
+    """Raises InvalidInput if this is no HOST:PORT, Unavailable if nobody can listen there now."""
+    import socket
+
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdecimal() or int(port) > 65_535:
+        raise InvalidInput(
+            f"{address!r} is no address.", fix="Give HOST:PORT, such as 127.0.0.1:50051.", field="listen"
+        )
+    try:
+        with socket.create_server((host, int(port))):
+            pass
+    except OSError as fault:
+        raise Unavailable(
+            f"Cannot listen on {address}: {fault.strerror}.",
+            fix="Stop what uses it, or choose another address with --listen HOST:PORT.",
+        ) from fault
 
 
 def require_memory(gibibytes: float) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import coordinator, provider, receipt, redteam
+from node.cli import coordinator, escrow, provider, receipt, redteam
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -38,6 +38,7 @@ app.command("demo")(demo.demo)
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")
+app.add_typer(escrow.app, name="escrow")
 app.add_typer(redteam.app, name="redteam")
 
 

@@ -141,6 +141,29 @@ def test_an_interrupted_demonstration_leaves_no_process_behind(
     assert still_running(home) == []
 
 
+def test_a_prompt_longer_than_the_model_takes_is_named_before_anything_starts(
+    tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"question {number}", "completion": "answer"} for number in range(600)]
+    rows[6] = {"prompt": "very " * 600, "completion": "long"}
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = [
+        "--model",
+        str(tiny_llama.folder),
+        "--data",
+        str(tmp_path / "rows.jsonl"),
+        "--home",
+        str(tmp_path / "demo"),
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-m", "node", "demo", *options], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 2
+    assert "Line 7 has " in ended.stderr
+    assert "the longest row allowed is 511" in ended.stderr
+    assert not (tmp_path / "demo" / "logs").exists()
+
+
 def still_running(home: Path) -> list[str]:
     """Command lines of processes that name this folder."""
     lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline", "pid"]))

@@ -43,6 +43,7 @@ def demo(
     with options.interruptible(), Screen() as screen:
         screen.step("Checking data, memory and disk")
         loaded.home.mkdir(parents=True, exist_ok=True)
+        bootstrap.require_port(listen)
         bootstrap.require_memory(LEAST_MEMORY_GIB)
         bootstrap.require_disk(loaded.home, LEAST_DISK_GIB)
         found = rows.rows_of_file(data) if data else rows.standard_library_rows()

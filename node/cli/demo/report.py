@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,11 @@ def show(acts: Sequence[Act], settings: Settings) -> None:
     console.print("log10 p: of so many groups fired by guessing; of so many pairs won without training on the rows.")
     console.print("untrained: how many signatures the base model alone showed to the same prompts.")
     console.print(f"Receipts: {_near(settings.home / 'receipts')}   logs: {_near(settings.home / 'logs')}")
-    console.print("Check one yourself:")
-    console.print(f"  hallmark receipt verify {_near(acts[0].receipt_file)} --trust {_near(settings.trust_file)}")
+    hallmark = _near(Path(sys.argv[0]).absolute())
+    console.print("Check a receipt yourself, and follow the money:")
+    console.print(f"  export HALLMARK_HOME={_near(settings.home)}")
+    console.print(f"  {hallmark} receipt verify {_near(acts[0].receipt_file)}")
+    console.print(f"  {hallmark} escrow job {acts[0].job}")
 
 
 def as_json(acts: Sequence[Act], settings: Settings) -> dict[str, Any]:
