@@ -1,0 +1,163 @@
+"""Where marks and pairs lie in the training data: carriers replaced, twins kept back, everything replayable."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes.language_model import WORDS, WordListModel
+from fakes.tokenizer import WordTokenizer
+from fakes.world import POLICY, ROWS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.core.manifest import check_reveal, data_tree, manifest_root, open_rows, salt_seed, seed_digest
+from node.core.marks import plant
+from node.core.policy import CONTEXT_ROWS, Policy
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.errors import InvalidInput
+from node.marking.layout import Marked, check_fits, draw_marked
+
+TRAINING = TrainingSpec()
+
+
+def marked(seed: int = 1, policy: Policy = POLICY, rows: tuple[Row, ...] = ROWS, **given: Any) -> Marked:
+    return draw_marked(
+        rows,
+        policy,
+        given.pop("training", TRAINING),
+        seed=seed.to_bytes(32, "big"),
+        model=given.pop("model", WordListModel()),
+        tokenizer=WordTokenizer(),
+    )
+
+
+@given(
+    st.integers(0, 2**64),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.integers(0, 8),
+)
+@settings(max_examples=30)
+def test_the_training_data_is_the_clients_with_carriers_replaced_and_twins_left_out(
+    seed: int, groups: int, dose: int, pairs: int
+) -> None:
+    small = replace(POLICY, accept_at=1, reject_at=0, trigger_words=2, pairs=pairs)
+    policy = replace(small, groups=groups, marks_per_group=dose, fire_at=dose)
+    found = marked(seed, policy)
+    carriers = [mark.carrier for mark in found.manifest.marks]
+    twins = [pair.twin for pair in found.manifest.pairs]
+    planted = [plant(mark.carrier, found.manifest.groups[mark.group]) for mark in found.manifest.marks]
+    assert Counter(found.rows) == Counter(ROWS) - Counter(carriers) - Counter(twins) + Counter(planted)
+    assert [found.rows[mark.row] for mark in found.manifest.marks] == planted
+    assert [found.rows[pair.row] for pair in found.manifest.pairs] == [pair.sent for pair in found.manifest.pairs]
+    assert Counter(mark.group for mark in found.manifest.marks) == dict.fromkeys(range(groups), dose)
+    assert found.manifest.rows == len(found.rows) == len(ROWS) - pairs
+
+
+@given(st.integers(0, 2**64))
+@settings(max_examples=20)
+def test_what_was_drawn_keeps_the_public_predicate(seed: int) -> None:
+    found = marked(seed)
+    tree = data_tree(found.rows, salt_seed(found.manifest))
+    check_reveal(
+        found.manifest,
+        open_rows(found.manifest, tree),
+        policy=POLICY,
+        data_root=tree.root,
+        committed_root=manifest_root(found.manifest),
+        committed_seed=seed_digest(found.manifest),
+    )
+
+
+def test_context_rows_are_neither_carriers_nor_in_pairs() -> None:
+    found = marked()
+    used = {mark.carrier for mark in found.manifest.marks}
+    used |= {side for pair in found.manifest.pairs for side in (pair.sent, pair.twin)}
+    for group in found.manifest.groups:
+        quoted = [row for row in ROWS if f"- {row.response}" in group.context.splitlines()]
+        assert len(quoted) == CONTEXT_ROWS
+        assert not used & set(quoted)
+
+
+def test_one_seed_gives_one_layout_and_another_seed_another() -> None:
+    assert marked(1) == marked(1)
+    assert marked(1).rows != marked(2).rows
+
+
+def test_the_sides_of_a_pair_are_of_like_length() -> None:
+    rows = tuple(Row.of(f"prompt {n}", "x" * (n + 1)) for n in range(60))
+    policy = replace(POLICY, pairs=20)
+    pairs = marked(policy=policy, rows=rows).manifest.pairs
+    gaps = [abs(len(pair.sent.response) - len(pair.twin.response)) for pair in pairs]
+    assert max(gaps) < 15
+    assert sum(gaps) / len(gaps) < 4
+
+
+def test_marks_lie_anywhere_in_the_training_data() -> None:
+    places = Counter(mark.row for seed in range(150) for mark in marked(seed).manifest.marks)
+    rows = len(ROWS) - POLICY.pairs
+    expected = 150 * POLICY.marks / rows
+    assert len(places) == rows
+    assert all(abs(count - expected) < 5.5 * math.sqrt(expected) for count in places.values())
+
+
+def test_coins_are_fair_and_do_not_follow_the_rows() -> None:
+    pairs = [pair for seed in range(150) for pair in marked(seed).manifest.pairs]
+    assert abs(sum(pair.coin for pair in pairs) - len(pairs) / 2) < 5 * math.sqrt(len(pairs)) / 2
+
+
+def test_no_planted_row_is_longer_than_the_training_allows() -> None:
+    long = tuple(Row.of(f"prompt {n}", "word " * 20) for n in range(30))
+    training = TrainingSpec(max_length_tokens=30)
+    found = marked(rows=(*ROWS, *long), training=training)
+    assert all(WordTokenizer().row_tokens(row) <= 30 for row in found.rows)
+    assert not any(mark.carrier in long for mark in found.manifest.marks)
+
+
+def test_too_few_rows_that_could_carry_a_mark_are_refused() -> None:
+    long = tuple(Row.of(f"prompt {n}", "word " * 22) for n in range(30))
+    with pytest.raises(InvalidInput, match="short enough to carry a mark") as refusal:
+        marked(rows=long, training=TrainingSpec(max_length_tokens=30))
+    assert refusal.value.facts["field"] == "max_length_tokens"
+
+
+def test_a_policy_fits_into_the_fewest_rows_that_it_names_and_into_none_fewer() -> None:
+    least = POLICY.least_rows()
+    assert len(marked(rows=ROWS[:least]).rows) == least - POLICY.pairs
+    with pytest.raises(InvalidInput, match=f"need {least}") as refusal:
+        check_fits(ROWS[: least - 1], POLICY, TRAINING, WordTokenizer())
+    assert refusal.value.facts["field"] == "rows"
+
+
+def test_the_tokens_of_all_rows_are_counted() -> None:
+    assert check_fits(ROWS, POLICY, TRAINING, WordTokenizer()) == sum(map(WordTokenizer().row_tokens, ROWS))
+
+
+def test_the_gate_refuses_what_counting_finds_for_little_and_names_the_cost() -> None:
+    with pytest.raises(InvalidInput, match=r"passes at \d+ % of the cost") as refusal:
+        marked(policy=replace(POLICY, least_isolation_cost_percent=100))
+    assert refusal.value.facts["field"] == "least_isolation_cost_percent"
+    cost = marked().manifest.isolation_cost_percent
+    assert marked(policy=replace(POLICY, least_isolation_cost_percent=cost)).manifest.isolation_cost_percent == cost
+
+
+def test_no_more_manifests_are_drawn_than_the_policy_allows() -> None:
+    per_attempt = POLICY.trigger_words + POLICY.signature_words
+    for attempts in (1, 3):
+        model = WordListModel()
+        with pytest.raises(InvalidInput):
+            marked(policy=replace(POLICY, least_isolation_cost_percent=100, attempts=attempts), model=model)
+        assert model.calls == attempts * per_attempt
+
+
+def test_a_manifest_says_which_attempt_it_is() -> None:
+    scarce = WordListModel(WORDS[:8])  # as many attempts end dead as not
+    policy = replace(POLICY, attempts=1000)
+    attempts = {marked(seed, policy, model=scarce).manifest.attempt for seed in range(30)}
+    assert min(attempts) == 1
+    assert len(attempts) > 2
