@@ -195,7 +195,7 @@ def require_port(address: str) -> None:
             pass
     except OSError as fault:
         raise Unavailable(
-            f"Cannot listen on {address}: {fault.strerror}.",
+            f"Cannot listen on {address}: {os.strerror(fault.errno or 0)}.",
             fix="Stop what uses it, or choose another address with --listen HOST:PORT.",
         ) from fault
 

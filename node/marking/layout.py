@@ -42,6 +42,11 @@ def check_fits(rows: Sequence[Row], policy: Policy, training: TrainingSpec, toke
             fix="Add rows, or choose fewer groups or pairs.",
             field="rows",
         )
+    return check_lengths(rows, training, tokenizer)
+
+
+def check_lengths(rows: Sequence[Row], training: TrainingSpec, tokenizer: Tokenizer) -> int:
+    """The tokens of all rows. Raises InvalidInput with the line (from 1) of the first row that is too long."""
     lengths = [tokenizer.row_tokens(row) for row in rows]
     for number, length in enumerate(lengths, start=1):
         if length > training.max_length_tokens:

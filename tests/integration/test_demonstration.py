@@ -145,7 +145,7 @@ def test_a_prompt_longer_than_the_model_takes_is_named_before_anything_starts(
     tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     rows = [{"prompt": f"question {number}", "completion": "answer"} for number in range(600)]
-    rows[6] = {"prompt": "very " * 600, "completion": "long"}
+    rows[250] = {"prompt": "very " * 600, "completion": "long"}
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     options = [
         "--model",
@@ -159,7 +159,7 @@ def test_a_prompt_longer_than_the_model_takes_is_named_before_anything_starts(
         [sys.executable, "-m", "node", "demo", *options], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 2
-    assert "Line 7 has " in ended.stderr
+    assert "Line 251 has " in ended.stderr
     assert "the longest row allowed is 511" in ended.stderr
     assert not (tmp_path / "demo" / "logs").exists()
 

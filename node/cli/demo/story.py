@@ -28,7 +28,7 @@ from node.core.verdict import Outcome
 from node.crypto.digest import Digest
 from node.crypto.signing import PrivateKey
 from node.errors import Unavailable
-from node.marking.layout import check_fits
+from node.marking.layout import check_lengths
 from node.models.base import BaseModel, longest_row_tokens
 from node.models.chat import ChatTokenizer
 from node.settings import Settings
@@ -121,10 +121,9 @@ def plan_for(model: BaseModel) -> Plan:
 
 
 def check_rows(shares: Sequence[Sequence[Row]], plan: Plan, model: BaseModel) -> None:
-    """Whether every job's rows can hold the policy. Raises InvalidInput naming the row, before anything is started."""
-    tokenizer = ChatTokenizer(model.folder)
-    for rows in shares:
-        check_fits(rows, plan.policy, plan.training, tokenizer)
+    """Whether every row fits. Raises InvalidInput with its line in the data file, before anything is started."""
+    rows = [row for share in shares for row in share]  # shares follow each other in the file
+    check_lengths(rows, plan.training, ChatTokenizer(model.folder))
 
 
 async def play(
