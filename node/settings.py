@@ -78,3 +78,5 @@ def load(**overrides: str | Path | None) -> Settings:
         raise InvalidInput(
             f"Setting {field}: {first['msg']}.", fix="See hallmark.toml and HALLMARK_*.", field=field
         ) from fault
+    except ValueError as fault:
+        raise InvalidInput(f"hallmark.toml is not TOML ({fault}).", field="hallmark.toml") from fault
