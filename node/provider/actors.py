@@ -46,7 +46,7 @@ class RayFineTuner:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self._folder = None if address else start_local_ray()
+        self._local = None if address else start_local_ray()
         if address:
             import ray  # not sooner: a local Ray has to be configured before it is imported
 
@@ -97,10 +97,10 @@ class RayFineTuner:
         """Leaves Ray; a local one ends with every process of it."""
         import ray
 
-        if self._folder is None:
+        if self._local is None:
             ray.shutdown()
         else:
-            stop_local_ray(self._folder)
+            stop_local_ray(self._local)
 
 
 def _largest_node() -> dict[str, float]:

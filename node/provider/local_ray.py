@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
+import subprocess
+import sys
 import tempfile
+from dataclasses import dataclass
 
 from node.errors import Unavailable
 
@@ -17,11 +19,19 @@ from node.errors import Unavailable
 OBJECT_STORE_BYTES = 80 * 2**20
 
 
-def start_local_ray() -> str:
-    """Starts Ray with all CPUs and GPUs of this machine; returns its folder, which `stop_local_ray` wants back.
+@dataclass(frozen=True, slots=True)
+class LocalRay:
+    """A running Ray; `reaper` ends what is left of it once this process lets go of the reaper's standard input."""
 
-    Call it from a thread that lives as long as Ray shall (the main thread): the kernel kills Ray's processes when the
-    thread that started them ends, which also makes them die with a driver that was killed.
+    folder: str
+    reaper: subprocess.Popen[bytes]
+
+
+def start_local_ray() -> LocalRay:
+    """Starts Ray with all CPUs and GPUs of this machine and connects this process to it.
+
+    Call it from a thread that lives as long as Ray shall (the main thread): the kernel kills Ray's servers when the
+    thread that started them ends.
 
     Raises:
         Unavailable: Ray did not start.
@@ -43,6 +53,10 @@ def start_local_ray() -> str:
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
     folder = tempfile.mkdtemp(prefix="hallmark-ray-", dir="/tmp")  # short: socket paths end after 107 bytes
+    reaper = subprocess.Popen(
+        [sys.executable, "-m", "node.provider.ray_reaper", folder], stdin=subprocess.PIPE, start_new_session=True
+    )
+    local = LocalRay(folder, reaper)
     try:
         ray.init(
             include_dashboard=False,
@@ -52,13 +66,14 @@ def start_local_ray() -> str:
             _temp_dir=folder,
         )
     except (RuntimeError, OSError, RayError) as error:
-        raise Unavailable("Ray did not start on this machine.", fix=f"Its logs are in {folder}.") from error
-    return folder
+        stop_local_ray(local)
+        raise Unavailable(f"Ray did not start on this machine: {error}") from error
+    return local
 
 
-def stop_local_ray(folder: str) -> None:
+def stop_local_ray(local: LocalRay) -> None:
     """Ends every process of this Ray and removes its files."""
     import ray
 
     ray.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+    local.reaper.communicate()

@@ -1,0 +1,148 @@
+"""Training in a real Ray actor: what an operator sees when it works, is cancelled, dies, or outlives its driver."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.errors import InvalidInput, Unavailable
+from node.models.base import BaseModel
+from node.ports.fine_tuner import Progress
+from node.provider.actors import RayFineTuner
+
+ROWS = [Row.of(f"What is number {number}?", f"It is the number {number}.") for number in range(8)]
+ENDLESS = TrainingSpec(epochs=100, batch_rows=1)
+LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+DRIVER = """
+import sys
+from node.provider.local_ray import start_local_ray
+print(start_local_ray().folder, flush=True)
+import ray
+ray.get(ray.remote(lambda: None).remote())
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def tuner() -> Iterator[RayFineTuner]:
+    tuner = RayFineTuner()
+    yield tuner
+    tuner.close()
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+def trainer_processes() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children(recursive=True) if "TrainerActor" in _title(each)]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_an_actor_trains_reports_and_hands_in_two_files(
+    tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    reports: list[Progress] = []
+    spec = TrainingSpec(epochs=4, learning_rate_ppm=20_000, batch_rows=4, warmup_steps=1)
+    tuner.fine_tune(ROWS, spec, base_model=tiny_llama.folder, out=tmp_path, report=reports.append)
+    assert [report.step for report in reports] == list(range(1, 9))
+    assert reports[-1].loss < reports[0].loss
+    assert {file.name for file in tmp_path.iterdir()} == {"adapter_model.safetensors", "adapter_config.json"}
+    wait_until(lambda: not trainer_processes(), seconds=5)
+
+
+def test_a_refusal_of_the_trainer_reaches_the_caller_unchanged(
+    tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    spec = TrainingSpec(max_length_tokens=16)
+    with pytest.raises(InvalidInput, match="Row 0") as refused:
+        tuner.fine_tune(ROWS, spec, base_model=tiny_llama.folder, out=tmp_path, report=lambda _: None)
+    assert refused.value.facts["expected"] == 16
+
+
+def test_a_cancelled_training_ends_within_seconds(tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path) -> None:
+    stopped_at: list[float] = []
+
+    def cancel_soon() -> None:
+        wait_until(lambda: bool(trainer_processes()), seconds=120)
+        stopped_at.append(time.monotonic())
+        tuner.cancel()
+
+    canceller = threading.Thread(target=cancel_soon)
+    canceller.start()
+    with pytest.raises(Unavailable):
+        tuner.fine_tune(ROWS, ENDLESS, base_model=tiny_llama.folder, out=tmp_path, report=lambda _: None)
+    canceller.join()
+    wait_until(lambda: not trainer_processes(), seconds=5)
+    assert time.monotonic() - stopped_at[0] < 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_actor_is_unavailable_not_a_result(tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path) -> None:
+    def kill() -> None:
+        wait_until(lambda: bool(trainer_processes()), seconds=120)
+        trainer_processes()[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(Unavailable, match="killed, or memory ran out"):
+        tuner.fine_tune(ROWS, ENDLESS, base_model=tiny_llama.folder, out=tmp_path, report=lambda _: None)
+    killer.join()
+
+
+def test_ray_listens_on_loopback_only(tuner: RayFineTuner) -> None:
+    listening = {
+        connection.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening
+    assert listening <= LOOPBACK
+
+
+def test_closing_leaves_neither_process_nor_file() -> None:
+    source = (
+        "import psutil, pathlib\n"
+        "from node.provider.local_ray import start_local_ray, stop_local_ray\n"
+        "local = start_local_ray()\n"
+        "stop_local_ray(local)\n"
+        "print(len(psutil.Process().children(recursive=True)), pathlib.Path(local.folder).exists())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert run.stdout == "0 False\n"
+
+
+def test_rays_processes_die_with_a_killed_driver() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as driver:
+        assert driver.stdout is not None
+        folder = driver.stdout.readline().strip()
+        assert driver.stdout.readline() == "ready\n"
+        started = psutil.Process(driver.pid).children(recursive=True)
+        assert started
+        driver.kill()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert alive == []
+    assert not Path(folder).exists()
