@@ -221,7 +221,7 @@ def _terms(terms: JobTerms) -> Terms:
         bond_minor=money.bond_minor,
         fee_minor=money.fee_minor,
         challenge_bond_minor=money.challenge_bond_minor,
-        cancel_fee_minor=0,
+        cancel_fee_minor=money.cancel_fee_minor,
         receive_ms=deadlines.receive_seconds * 1000,
         train_ms=deadlines.train_seconds * 1000,
         upload_ms=deadlines.upload_seconds * 1000,

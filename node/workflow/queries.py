@@ -22,11 +22,13 @@ def jobs(node: Node, *, after: str, limit: int) -> list[Job]:
     """A page of jobs in order of creation, after the job with id `after`; a limit of 0 means 100.
 
     Raises:
-        InvalidInput: the limit is negative.
+        InvalidInput: the limit is negative, or there is no job `after`.
     """
     if limit < 0:
         raise InvalidInput("A page cannot be smaller than nothing.", field="page_size", actual=limit)
     with node.units() as unit:
+        if after and unit.jobs.find(after) is None:
+            raise InvalidInput("This page token is none of this node's.", field="page_token")
         return unit.jobs.page(after=after, limit=min(limit or DEFAULT_PAGE, MAX_PAGE))
 
 

@@ -6,7 +6,7 @@ from node.core import dataset
 from node.core.job import Job, offered
 from node.core.messages import EMPTY, Offer, accept
 from node.core.receipt import log_leaf
-from node.crypto.signing import Envelope
+from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, InvalidInput, NotFound
 from node.marking.layout import check_fits
 from node.ports.unit_of_work import DataSet, UnitOfWork
@@ -101,6 +101,9 @@ def check_addressed(node: Node, offer: Offer) -> None:
             expected=node.key.public.key_id,
             actual=offer.coordinator,
         )
+    parties = {PublicKey.from_hex(offer.client_key_hex).key_id, offer.coordinator, offer.arbiter}
+    if len(parties) < 3:
+        raise InvalidInput("Client, coordinator and arbiter must be three different parties.", field="arbiter")
     if offer.base_model != node.base_model:
         raise InvalidInput(
             f"This node verifies on base model {node.base_model}.",
