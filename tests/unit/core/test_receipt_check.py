@@ -22,7 +22,7 @@ from node.crypto.merkle import Tree
 from node.crypto.signing import Envelope, sign
 from node.errors import IntegrityFailure, UnknownSigner
 
-STRIDE = 211
+STRIDE = 499
 KEYS = {name: key(name) for name in ("client", "provider", "coordinator", "log")}
 OTHER = digest("test", b"other")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 from fakes.adapters import adapter_files
-from fakes.world import FUNDS_MINOR, JOB, POLICY, ROWS, World
+from fakes.world import FUNDS_MINOR, JOB, MONEY, POLICY, ROWS, World
 
 from node.core import receipt
 from node.core.job import SILENCE, State
@@ -92,6 +93,15 @@ def test_stake_bond_and_price_are_locked_from_the_terms_on(world: World) -> None
     assert changes(world) == (-10_000, 0, 0)
     world.advance_to(State.AGREED)
     assert changes(world) == (-10_000, -2_000, -10_000)
+
+
+def test_the_contract_holds_the_terms_that_were_signed(world: World) -> None:
+    world.advance_to(State.AGREED)
+    with world.node.units() as unit:
+        created = next(each for each in unit.escrow.history(JOB) if each.function == "create_job")
+    terms = json.loads(created.content)
+    for field, amount in asdict(MONEY).items():
+        assert f'"{field}": {json.dumps(amount)}' in json.dumps(terms)
 
 
 def test_the_receipt_says_what_the_escrow_paid(world: World) -> None:

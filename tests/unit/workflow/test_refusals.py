@@ -66,6 +66,7 @@ def test_an_offer_signed_by_somebody_else_is_refused(world: World) -> None:
 
 OFFERS: dict[str, tuple[type[HallmarkError], dict[str, Any]]] = {
     "coordinator": (InvalidInput, {"coordinator": "ed25519:" + "0" * 32}),
+    "arbiter": (InvalidInput, {"arbiter": key("coordinator").public.key_id}),
     "base_model": (InvalidInput, {"base_model": OTHER}),
     "max_length_tokens": (InvalidInput, {"training": TrainingSpec(max_length_tokens=1025)}),
     "lora_rank": (InvalidInput, {"training": TrainingSpec(lora_rank=65)}),
@@ -351,6 +352,7 @@ def test_what_does_not_exist_is_not_found(world: World) -> None:
     ):
         refused(world, NotFound, act)
     refused(world, InvalidInput, lambda: queries.jobs(world.node, after="", limit=-1))
+    refused(world, InvalidInput, lambda: queries.jobs(world.node, after="job-9", limit=1))
 
 
 def test_an_offer_that_does_not_start_a_chain_is_refused(world: World) -> None:
