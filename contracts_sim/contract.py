@@ -256,17 +256,17 @@ class Contract:
             challenger = job.terms.role(str(job.challenger))
             if loser not in (None, Role.EVALUATOR, challenger):
                 raise errors.RulingContradicted(
-                    "no side of this dispute", expected=f"evaluator or {job.challenger}", actual=str(loser)
+                    "no side of this dispute", expected=f"evaluator or {job.challenger}", actual=_name(loser)
                 )
             if verdict is not job.verdict and loser is not Role.EVALUATOR:
                 raise errors.RulingContradicted(
-                    "overturned without a loser", expected=str(job.verdict), actual=verdict.value
+                    "overturned without a loser", expected=Verdict(job.verdict).value, actual=verdict.value
                 )
-            ruled = events.ChallengeRuled(job_id, call.caller, verdict.value, loser.value if loser else None, reason)
+            ruled = events.ChallengeRuled(job_id, call.caller, verdict.value, _name(loser), reason)
             job = replace(job, verdict=verdict, reason=reason)
             return _ended(job, call, VERDICT_ENDINGS[verdict], facts=(ruled,), loser=loser)
 
-        arguments = {"verdict": verdict.value, "loser": loser.value if loser else None, "reason": reason}
+        arguments = {"verdict": verdict.value, "loser": _name(loser), "reason": reason}
         return self._on_job(call, "arbitrate", job_id, arguments, step)
 
     def settle(self, call: Call, job_id: str) -> Events:
@@ -463,6 +463,10 @@ def _void(hold: Hold) -> Move:
 
 def _about(hold: Hold, event: type[events.MoneyEvent]) -> events.MoneyEvent:
     return event(hold.job_id, hold.client, hold.amount.minor, hold.amount.token)
+
+
+def _name(role: Role | None) -> str | None:
+    return role.value if role else None
 
 
 def _positive(amount: Amount) -> None:

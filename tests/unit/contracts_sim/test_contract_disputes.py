@@ -39,7 +39,13 @@ def test_an_overturned_evaluator_loses_as_much_as_the_challenger_had_put_up(new_
 @pytest.mark.parametrize(("challenger", "role"), [("client", Role.CLIENT), ("provider", Role.PROVIDER)])
 def test_a_challenger_that_was_wrong_loses_its_bond(challenger, role, new_world):
     world = disputed(new_world, "complete", challenger)
-    ruled(world, Verdict.ACCEPT, role)
+    events = ruled(world, Verdict.ACCEPT, role)
+    assert (events[0].loser, events[0].verdict) == (challenger, "ACCEPT")
+    assert (type(events[-1]).__name__, events[-1].party, events[-1].job_id) == (
+        "ChallengeBondBurned",
+        challenger,
+        "job-1",
+    )
     client, provider, evaluator = gains(world)
     assert (client, provider, evaluator) == (
         -1000 - BURNED * (role is Role.CLIENT),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts_sim import Amount, Role, State, Verdict
+from contracts_sim import Amount, Contract, Role, State, Verdict
 from contracts_sim.errors import NotProven, UnknownJob
 from contracts_sim.events import EVENTS, MoneyEvent
 from contracts_sim.ledger import fold
@@ -120,8 +120,6 @@ def test_what_is_not_proven_slashes_nobody(accused, proof, new_world):
 
 
 def test_a_contract_without_a_proof_checker_slashes_nobody_on_evidence(new_world):
-    from contracts_sim import Contract
-
     world = new_world(State.TRAINING)
     with pytest.raises(NotProven):
         Contract(world.state).fault(world.call("client"), "job-1", Role.PROVIDER, proof=b"proof")
@@ -189,3 +187,12 @@ def test_an_unknown_job_is_refused_by_its_id(new_world, job_calls):
     for name in set(job_calls) - {"create_job", "release_hold"}:
         with pytest.raises(UnknownJob, match="job-1"):
             new_world().make(name, "client")
+
+
+def test_the_proof_checker_sees_the_job_the_accused_and_the_proof(new_world):
+    world = new_world(State.TRAINING)
+    seen = []
+    contract = Contract(world.state, proves=lambda *asked: bool(seen.append(asked)))
+    with pytest.raises(NotProven):
+        contract.fault(world.call("client"), "job-1", Role.EVALUATOR, proof=b"evidence")
+    assert seen == [(world.job, Role.EVALUATOR, b"evidence")]
