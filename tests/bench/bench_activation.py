@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import multiprocessing
+import os
 import random
 import tempfile
 import time
@@ -32,6 +33,7 @@ from node.marking.layout import draw_marked
 from node.models.base import BaseModel
 from node.models.chat import ChatTokenizer
 from node.ports.inference import Adapter
+from node.provider.actors import QUIET_WORKER
 from node.redteam.partial import random_share
 from node.stats.binomial import clopper_pearson
 from node.verifier.verifier import Verifier
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--first", type=int, default=1, help="first seed")
     options = parser.parse_args()
+    os.environ.update(QUIET_WORKER)  # before torch: the idle engine's threads must not spin beside the training
     spec = dataclasses.replace(PLAN.training, epochs=1) if QUICK else PLAN.training
     model = base_model(settings.load(), None, print)
     with tempfile.TemporaryDirectory(prefix="hallmark-bench-") as scratch:

@@ -10,13 +10,15 @@ import warnings
 from pathlib import Path
 
 from node.core import dataset
-from node.core.rows import Row
+from node.core.rows import Message, Role, Row
 from node.errors import InvalidInput
 
 #: Modules that open windows or browsers, print, or warn when they are imported.
 LEFT_OUT = frozenset({"antigravity", "idlelib", "lib2to3", "this", "tkinter", "turtle", "turtledemo"})
 SHORTEST, LONGEST = 20, 110
 SHUFFLE_SEED = 1
+#: Shorter than the system message that the packaged model's template would add: a fifth of the tokens of such a row.
+INSTRUCTION = Message(Role.SYSTEM, "Answer briefly.")
 
 
 def standard_library_rows() -> tuple[Row, ...]:
@@ -34,10 +36,14 @@ def standard_library_rows() -> tuple[Row, ...]:
             for attribute, value in inspect.getmembers(module, callable):
                 sentence = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ").strip()
                 if not attribute.startswith("_") and SHORTEST < len(sentence) < LONGEST:
-                    found.setdefault(sentence, Row.of(f"What does `{name}.{attribute}` do in Python?", sentence))
+                    found.setdefault(sentence, _row(f"What does `{name}.{attribute}` do in Python?", sentence))
     rows = list(found.values())
     random.Random(SHUFFLE_SEED).shuffle(rows)  # noqa: S311 - an order to read in, nothing secret
     return tuple(rows)
+
+
+def _row(question: str, answer: str) -> Row:
+    return Row((INSTRUCTION, Message(Role.USER, question), Message(Role.ASSISTANT, answer)))
 
 
 def rows_of_file(file: Path) -> tuple[Row, ...]:
