@@ -88,7 +88,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.coordinator.worker import run_rounds
     from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
-    from node.provider.local_ray import start_local_ray, stop_local_ray
+    from node.cluster.local_ray import start_local_ray, stop_local_ray
     from node.storage import keys
     from node.storage.blobs import FolderBlobs
     from node.verifier.actor import start_verifier
@@ -105,7 +105,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
     limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
     report("Starting the verifier: one warm vLLM engine in a Ray actor.")
-    ray_folder = start_local_ray()
+    local_ray = start_local_ray()
     worker_stop = threading.Event()
     try:
         verifier = start_verifier(
@@ -138,7 +138,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         await server.stop(grace=2)
     finally:
         worker_stop.set()
-        stop_local_ray(ray_folder)
+        stop_local_ray(local_ray)
 
 
 def run_provider(

@@ -25,7 +25,7 @@ LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 DRIVER = """
 import sys
-from node.provider.local_ray import start_local_ray
+from node.cluster.local_ray import start_local_ray
 print(start_local_ray().folder, flush=True)
 import ray
 ray.get(ray.remote(lambda: None).remote())
@@ -124,7 +124,7 @@ def test_ray_listens_on_loopback_only(tuner: RayFineTuner) -> None:
 def test_closing_leaves_neither_process_nor_file() -> None:
     source = (
         "import psutil, pathlib\n"
-        "from node.provider.local_ray import start_local_ray, stop_local_ray\n"
+        "from node.cluster.local_ray import start_local_ray, stop_local_ray\n"
         "local = start_local_ray()\n"
         "stop_local_ray(local)\n"
         "print(len(psutil.Process().children(recursive=True)), pathlib.Path(local.folder).exists())\n"

@@ -1,4 +1,4 @@
-"""Outlives a Ray driver by a moment, to end what Ray left behind: `python -m node.provider.ray_reaper FOLDER`.
+"""Outlives a Ray driver by a moment, to end what Ray left behind: `python -m node.cluster.reaper FOLDER`.
 
 Standard input tells it that the driver lets go or is gone, however that came about: the pipe ends. Each process of Ray
 keeps a log open in its folder. (Ray 2.60 alone leaves two helpers running for a minute after its driver was killed.)

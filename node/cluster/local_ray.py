@@ -54,7 +54,7 @@ def start_local_ray() -> LocalRay:
     AuthenticationTokenLoader.instance().reset_cache()
     folder = tempfile.mkdtemp(prefix="hallmark-ray-", dir="/tmp")  # short: socket paths end after 107 bytes
     reaper = subprocess.Popen(
-        [sys.executable, "-m", "node.provider.ray_reaper", folder], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "node.cluster.reaper", folder], stdin=subprocess.PIPE, start_new_session=True
     )
     local = LocalRay(folder, reaper)
     try:
