@@ -84,11 +84,11 @@ def run_coordinator(
 
 
 async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[[int], None], report: Report) -> None:
+    from node.cluster.local_ray import start_local_ray, stop_local_ray
     from node.coordinator.server import build_server
     from node.coordinator.worker import run_rounds
     from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
-    from node.cluster.local_ray import start_local_ray, stop_local_ray
     from node.storage import keys
     from node.storage.blobs import FolderBlobs
     from node.verifier.actor import start_verifier

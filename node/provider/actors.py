@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from node.cluster.local_ray import start_local_ray, stop_local_ray
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import HallmarkError, Unavailable
 from node.ports.fine_tuner import Progress
-from node.cluster.local_ray import start_local_ray, stop_local_ray
 
 #: Read when torch is imported. Waiting threads that spin would halve the speed of whoever shares the cores, and ours.
 QUIET_WORKER = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node.cluster.local_ray import start_local_ray, stop_local_ray
 from node.core.adapter import WEIGHTS, adapter_digest
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -16,7 +17,6 @@ from node.models.base import BaseModel
 from node.models.chat import ChatTokenizer
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter
-from node.cluster.local_ray import start_local_ray, stop_local_ray
 from node.verifier.actor import RayInference, start_verifier
 from node.verifier.adapters import FolderAdapters
 from node.verifier.canary import make_canary

@@ -138,6 +138,7 @@ def test_no_two_calls_share_a_transfer_id(new_world):
     world.contract.deposit(Call("a/b", "c", 100), Amount("USD", 1))
     world.contract.deposit(Call("a%2Fb", "c", 100), Amount("USD", 1))
     ids = [transfer.id for transfer in world.state.transfers]
+    assert ids[-3:] == ["a/b%2Fc/0", "a%2Fb/c/0", "a%252Fb/c/0"]
     assert len(set(ids)) == len(ids)
 
 

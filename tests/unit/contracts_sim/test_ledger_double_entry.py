@@ -133,8 +133,10 @@ def test_totals_stay_within_64_bits(full):
         ("a", "USD"): Totals(credits_posted=MAX_TOTAL - 1 if full == "credit" else 0),
     }
     post(nearly, [transfer(EXTERNAL, "a", 1)])
-    with pytest.raises(InvalidAmount):
+    with pytest.raises(InvalidAmount) as refusal:
         post(nearly, [transfer(EXTERNAL, "a", 2)])
+    words = "an account's history would overflow: expected at most 9223372036854775807, got 2"
+    assert str(refusal.value) == words
 
 
 def test_parties_and_jobs_have_accounts_of_different_names():
