@@ -26,7 +26,7 @@ def won(client: int = 0, provider: int = 0, evaluator: int = 0, arbiter: int = 0
 
 def assert_ended(world, ending: str, burned: int = 0) -> None:
     assert world.job.ending.value == ending
-    assert world.job.deadline is None
+    assert (world.job.since, world.job.deadline) == (world.now, None)
     assert world.raw("escrow:job-1") == 0
     assert world.raw("burn") == burned
     assert fold(world.state.transfers) == world.state.accounts
@@ -139,6 +139,7 @@ def test_each_transfer_has_its_event_and_bears_its_name(new_world):
     world.make("settle", "client")
     money = [event for each in world.state.transactions for event in each.events if isinstance(event, MoneyEvent)]
     assert [type(event).__name__ for event in money] == [transfer.reason for transfer in world.state.transfers]
+    assert [event.job_id for event in money] == [transfer.job_id for transfer in world.state.transfers]
     assert [event.amount_minor for event in money] == [transfer.amount.minor for transfer in world.state.transfers]
     assert {type(event) for event in money} < set(EVENTS.values())
 

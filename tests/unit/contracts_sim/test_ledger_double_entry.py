@@ -94,6 +94,13 @@ def test_a_posted_hold_is_a_payment_and_a_voided_one_is_nothing():
     assert voided["b", "USD"] == Totals()
 
 
+def test_what_an_account_is_promised_survives_what_it_pays_and_receives():
+    start = {("a", "USD"): Totals(5, 20, 3, 7)}
+    paid = post(start, [transfer("a", "b", 4)])
+    assert paid["a", "USD"] == Totals(9, 20, 3, 7)
+    assert post(start, [transfer(EXTERNAL, "a", 4)])["a", "USD"] == Totals(5, 24, 3, 7)
+
+
 def test_an_account_gives_all_it_has_and_no_more():
     start = fold([transfer(EXTERNAL, "a", 10)])
     assert post(start, [transfer("a", "b", 10)])["a", "USD"].available == 0
