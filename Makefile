@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto constraints clean
+.PHONY: help demo test lint types check proto bench-activation bench-escrow mutate-escrow soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -35,6 +35,18 @@ check: lint types test ## What CI runs.
 proto: .venv/ready-dev ## Regenerates node/wire/hallmark from proto/.
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python proto/generate.py
 	$(BIN)/buf lint proto
+
+bench-activation: .venv/ready-dev ## How reliably an honest provider passes the demonstration, over 10 seeds. 40 minutes.
+	$(BIN)/python tests/bench/bench_activation.py
+
+bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own commit rate.
+	$(BIN)/python tests/bench/bench_escrow.py
+
+mutate-escrow: .venv/ready-dev ## Mutation score of the escrow contract's tests.
+	$(BIN)/python tests/bench/mutate_escrow.py
+
+soak-escrow: .venv/ready-dev ## The escrow's stateful test, long and with fresh randomness.
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/unit/contracts_sim/test_contract_machine.py --timeout=0
 
 constraints: .venv/ready-dev ## Pins what is installed now into deploy/constraints-cpu.txt.
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | sed -E '/^(uv|pip|setuptools)=/d; s/\+cpu$$//' > deploy/constraints-cpu.txt
