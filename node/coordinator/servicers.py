@@ -39,6 +39,9 @@ MAX_ADAPTER_BYTES = 2 << 30
 #: How often a watched job is looked at again.
 WATCH_SECONDS = 0.25
 TOKEN = "CREDIT"
+#: Far below what an account can hold: nobody shall fill another party's account until no payment fits into it.
+MAX_BALANCE_MINOR = 10**15
+MAX_NAME = 128
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]  # generic for type checkers only
@@ -158,13 +161,15 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
     ) -> providers_pb2.UploadAdapterResponse:
         token, files, size = "", dict[str, bytearray](), 0
         async for request in requests:
-            token = token or request.lease_token
             if request.file_name not in adapter.FILES:
                 raise InvalidInput(
                     f"An adapter has the files {', '.join(sorted(adapter.FILES))} and no others.",
                     field="file_name",
                     actual=request.file_name[:80],
                 )
+            if not token:
+                token = request.lease_token
+                await asyncio.to_thread(deliver.require_lease, self._node, _token(token))
             size += len(request.data)
             if size > MAX_ADAPTER_BYTES:
                 raise InvalidInput(f"An adapter has at most {MAX_ADAPTER_BYTES} bytes.", field="data")
@@ -180,10 +185,14 @@ class EscrowService(escrow_pb2_grpc.EscrowServiceServicer):
 
     async def Deposit(self, request: escrow_pb2.DepositRequest, context: Context) -> escrow_pb2.Balance:
         def deposit() -> escrow_pb2.Balance:
+            if len(request.party) > MAX_NAME or len(request.request_id) > MAX_NAME:
+                raise InvalidInput(f"A party and a request id have at most {MAX_NAME} characters.", field="party")
             with self._node.units() as unit:
                 # no job's own request to the escrow starts with a slash
                 call = EscrowCall(request.party, f"/deposit/{request.request_id}", self._node.clock.now_ms())
                 unit.escrow.deposit(call, TOKEN, request.amount_minor)
+                if unit.escrow.account(f"party:{request.party}", TOKEN).balance_minor > MAX_BALANCE_MINOR:
+                    raise InvalidInput(f"An account is filled up to {MAX_BALANCE_MINOR} only.", field="amount_minor")
                 unit.commit()
             return self._balance(request.party)
 

@@ -11,7 +11,8 @@ from node.core.rows import Message, Role, Row
 from node.errors import InvalidInput
 
 MAX_ERRORS = 100
-MAX_BYTES = 1 << 30
+#: A parsed file takes tens of times its size in memory, and every offer over it is parsed anew.
+MAX_BYTES = 64 << 20
 
 
 def parse(data: bytes) -> tuple[Row, ...]:

@@ -29,7 +29,7 @@ class Policy:
         pairs_alpha_percent: level of the lower bound on how much was trained on.
         pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`.
         least_isolation_cost_percent: the cheapest attack that isolates the marks must cost at least this share of
-            honest training, or the gate refuses to commit. 0 switches the gate off, and every verdict says so.
+            honest training, or the gate refuses to commit. 0 switches the gate off. Below 100 every verdict says so.
         attempts: R, so many whole manifests may be drawn before one is committed; ln p grows by ln R.
 
     Raises:

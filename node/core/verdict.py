@@ -107,6 +107,7 @@ REASONS = {
     Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
 }
 
+HONEST_COST_PERCENT = 100
 GATE_OFF = "the policy accepts marks that could be isolated for less than honest training costs"
 
 
@@ -176,7 +177,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         pairs_log_p_micronats=round(pairs_log_p * MICRONATS),
         pairs_trained_at_least=coverage.lower_bound(pairs_won, policy.pairs, pairs_log_alpha),
         adapter_applied=applied,
-        notes=() if policy.least_isolation_cost_percent else (GATE_OFF,),
+        notes=(GATE_OFF,) if policy.least_isolation_cost_percent < HONEST_COST_PERCENT else (),
     )
 
 

@@ -1,18 +1,21 @@
 """Which rows become carriers, pairs and context, and in which order the provider gets them: draws from the seed.
 
-Carriers are replaced, never duplicated: a mark next to its untouched carrier is found by a self-join.
+Carriers are replaced, never duplicated: a mark next to its untouched carrier is found by a self-join. So a prompt that
+occurs twice carries no mark, and a row that occurs twice is in no pair: its twin would not be held back.
 Knows nothing of how phrases are made.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.core.manifest import Manifest, Purpose, pair_sides
-from node.core.marks import Group, Mark, Pair, plant
+from node.core.marks import TERMINATOR, Group, Mark, Pair, plant
 from node.core.policy import CONTEXT_ROWS, Policy
-from node.core.rows import Row
+from node.core.questions import prompt, questions
+from node.core.rows import Message, Role, Row
 from node.core.training import TrainingSpec
 from node.detect.gate import isolation_cost_percent
 from node.errors import InvalidInput
@@ -98,12 +101,15 @@ def _draw_once(
     contexts = [context_prompt(context[at : at + CONTEXT_ROWS]) for at in range(0, len(context), CONTEXT_ROWS)]
     groups = draw_groups(contexts, policy, blank.phrase_stream, model)
 
-    sides, order = _match(order[: 2 * policy.pairs]), order[2 * policy.pairs :]
+    matched, order = _apart(order, _once(rows), 2 * policy.pairs)
+    sides = _match(matched)
     coins = blank.stream(Purpose.COINS)
     pairs = [(coin, *_sent_first(pair_sides(*pair), coin)) for pair in sides for coin in (int(coins.coin()),)]
 
+    prompts = Counter(row.prompt for row in rows)
+
     def fits(row: Row, group: Group) -> bool:
-        return tokenizer.row_tokens(plant(row, group)) <= training.max_length_tokens
+        return prompts[row.prompt] == 1 and tokenizer.row_tokens(plant(row, group)) <= training.max_length_tokens
 
     carriers = _carriers(order, groups, policy.marks_per_group, fits)
     chosen = {index for _, index in carriers}
@@ -129,18 +135,51 @@ def _draw_once(
             fix="Give more rows, or lower least_isolation_cost_percent knowingly: every verdict will say so.",
             field="least_isolation_cost_percent",
         )
-    return Marked(
-        Manifest(
-            seed_hex=seed.hex(),
-            attempt=attempt,
-            rows=len(train),
-            isolation_cost_percent=cost,
-            groups=groups,
-            marks=tuple(Mark(group, place, order[at]) for (group, at), place in zip(carriers, at_mark, strict=True)),
-            pairs=tuple(Pair(place, coin, row, twin) for (coin, row, twin), place in zip(pairs, at_sent, strict=True)),
-        ),
-        tuple(train),
+    manifest = Manifest(
+        seed_hex=seed.hex(),
+        attempt=attempt,
+        rows=len(train),
+        isolation_cost_percent=cost,
+        groups=groups,
+        marks=tuple(Mark(group, place, order[at]) for (group, at), place in zip(carriers, at_mark, strict=True)),
+        pairs=tuple(Pair(place, coin, row, twin) for (coin, row, twin), place in zip(pairs, at_sent, strict=True)),
     )
+    _check_askable(manifest, policy, training, tokenizer)
+    return Marked(manifest, tuple(train))
+
+
+def _once(rows: Sequence[Row]) -> set[Row]:
+    return {row for row, count in Counter(rows).items() if count == 1}
+
+
+def _apart(rows: Sequence[Row], eligible: set[Row], count: int) -> tuple[list[Row], list[Row]]:
+    """The first `count` eligible rows, and all others, both in their order."""
+    chosen = [at for at, row in enumerate(rows) if row in eligible][:count]
+    if len(chosen) < count:
+        raise InvalidInput(
+            f"Only {len(chosen)} rows occur once and can be in pairs; {count} are needed.",
+            fix="Remove repeated rows, or choose fewer pairs.",
+            field="rows",
+        )
+    others = set(range(len(rows))).difference(chosen)
+    return [rows[at] for at in chosen], [rows[at] for at in sorted(others)]
+
+
+def _check_askable(manifest: Manifest, policy: Policy, training: TrainingSpec, tokenizer: Tokenizer) -> None:
+    """Whether the engine can take every verification prompt: one that it refuses would leave the job without a verdict.
+
+    Raises:
+        InvalidInput: a prompt with a trigger that it does not carry in the training data is too long.
+    """
+    for question in questions(manifest, policy):
+        asked = Row((*prompt(manifest, question), Message(Role.ASSISTANT, TERMINATOR)))
+        length = tokenizer.row_tokens(asked)
+        if length > training.max_length_tokens:
+            raise InvalidInput(
+                f"A verification prompt would have {length} tokens; {training.max_length_tokens} are allowed.",
+                fix="Raise max_length_tokens, shorten the longest prompts, or choose fewer trigger words.",
+                field="max_length_tokens",
+            )
 
 
 def _match(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
@@ -163,8 +202,9 @@ def _carriers(
         fitting = [at for at in free if fits(rows[at], group)][:dose]
         if len(fitting) < dose:
             raise InvalidInput(
-                f"Only {len(fitting)} rows are short enough to carry a mark of group {number}; {dose} are needed.",
-                fix="Raise max_length_tokens, or add shorter rows.",
+                f"Only {len(fitting)} rows are short enough to carry a mark of group {number}, with a prompt of their own; "
+                f"{dose} are needed.",
+                fix="Raise max_length_tokens, or add shorter rows with other prompts.",
                 field="max_length_tokens",
             )
         taken += [(number, at) for at in fitting]

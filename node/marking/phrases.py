@@ -17,11 +17,13 @@ from node.ports.language_model import LanguageModel
 
 #: So many of the likeliest next tokens are searched for candidates; after a code-like word few of them are words.
 SEARCHED_TOKENS = 1024
+#: So much of a row is quoted: the whole context must fit into the model beside the phrase.
+QUOTED_CHARACTERS = 200
 
 
 def context_prompt(rows: Sequence[Row]) -> str:
     """The template that stands in for the paper's prompt model: quotes rows of the client's data, asks for one more."""
-    quoted = "\n".join(f"- {row.response}" for row in rows)
+    quoted = "\n".join(f"- {row.response[:QUOTED_CHARACTERS]}" for row in rows)
     return f"A list of unusual notes, each one sentence.\n{quoted}\n-"
 
 

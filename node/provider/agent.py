@@ -19,11 +19,22 @@ from node.core import dataset
 from node.core.adapter import FILES, adapter_digest
 from node.core.events import Progress
 from node.core.manifest import SALT_BYTES, data_tree
-from node.core.messages import AdapterCommit, Chain, Commit, DataReceipt, Message, Terms, accept, read_chain, seal
+from node.core.messages import (
+    AdapterCommit,
+    Chain,
+    Commit,
+    DataReceipt,
+    Message,
+    Offer,
+    Terms,
+    accept,
+    read_chain,
+    seal,
+)
 from node.core.rows import Row
 from node.crypto.digest import Digest
 from node.crypto.signing import PrivateKey, PublicKey
-from node.errors import IntegrityFailure, Unavailable
+from node.errors import HallmarkError, IntegrityFailure, InvalidInput, Unavailable
 from node.ports.fine_tuner import FineTuner
 from node.wire import status, translate
 from node.wire.hallmark.v1 import providers_pb2, providers_pb2_grpc
@@ -34,6 +45,9 @@ CHUNK_BYTES = 1 << 20
 POLL_SECONDS = 0.5
 #: Metrics are sent at most this often; a step of a small model is faster.
 REPORT_SECONDS = 0.5
+
+#: Nobody promises to train faster than this.
+MOST_ROWS_PER_SECOND = 50
 
 T = TypeVar("T")
 
@@ -69,14 +83,23 @@ class Agent:
         """Works on jobs as they come; returns after the first one if `once`.
 
         Raises:
-            Unavailable: the coordinator cannot be reached, or training died.
+            Unavailable: the coordinator cannot be reached.
             IntegrityFailure: the coordinator sent what it had not committed to.
+            HallmarkError: if `once`, why the job came to nothing. Otherwise no job ends the work on others.
         """
         while True:
             lease = self._lease()
             if lease.job:
                 log.info("leased job %s", lease.job)
-                self._work(lease)
+                try:
+                    self._work(lease)
+                except IntegrityFailure:
+                    raise
+                except HallmarkError as fault:
+                    if once:
+                        raise
+                    log.warning("job %s came to nothing: %s", lease.job, fault)
+                    time.sleep(POLL_SECONDS)
                 if once:
                     return
             else:
@@ -92,7 +115,7 @@ class Agent:
     def _work(self, lease: providers_pb2.Lease) -> None:
         """One job, from its lease to the upload.
 
-        1. Offer and commit verify, and the base model is one that we hold.
+        1. Offer and commit verify, the base model is one that we hold, and the stake is not there to be lost.
         2. Countersign the terms.
         3. Take the data; its root must be the committed one. Sign for it.
         4. Train. 5. Commit to the adapter's digest. 6. Upload it.
@@ -106,6 +129,7 @@ class Agent:
         if offer.base_model not in self._base_models:
             raise IntegrityFailure("The coordinator sent a job for a base model that was not asked for.")
         base_model = self._base_models[offer.base_model]
+        _check_acceptable(offer, commit)
         # 2
         chain = self._post(token, chain, Terms(chain.next_link(), self._key.public.hex))
         # 3
@@ -169,6 +193,22 @@ class Agent:
                 log.warning("progress was not reported: %s", fault)  # train on; metrics are a courtesy
 
         return report
+
+
+def _check_acceptable(offer: Offer, commit: Commit) -> None:
+    """Refuses terms under which a client earns most if nobody can train in time: a forfeited stake is the client's.
+
+    Raises:
+        InvalidInput: the stake exceeds the price, or no machine trains so fast.
+    """
+    if offer.money.stake_minor > offer.money.price_minor:
+        raise InvalidInput("The offer's stake exceeds its price.", field="stake_minor")
+    if commit.rows * offer.training.epochs > MOST_ROWS_PER_SECOND * offer.deadlines.train_seconds:
+        raise InvalidInput(
+            f"The offer grants {offer.deadlines.train_seconds} s to train {commit.rows} rows "
+            f"{offer.training.epochs} times.",
+            field="train_seconds",
+        )
 
 
 def _parts(token: str, files: Mapping[str, bytes]) -> Iterator[providers_pb2.UploadAdapterRequest]:

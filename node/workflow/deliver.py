@@ -75,6 +75,12 @@ def training_data(node: Node, token: bytes) -> tuple[bytes, bytes]:
         return salt_seed(unit.secrets.get_manifest(job.id)), node.blobs.get(unit.secrets.training_data(job.id))
 
 
+def require_lease(node: Node, token: bytes) -> None:
+    """Raises PermissionRefused if the token is none: before anything of an upload is kept in memory."""
+    with node.units() as unit:
+        leased(unit, token)
+
+
 def report_progress(node: Node, token: bytes, progress: Progress) -> bool:
     """Passes on training metrics; returns whether the job still wants this work."""
     with node.units() as unit:

@@ -18,6 +18,8 @@ from node.workflow.node import Node
 TOKEN_BYTES = 32
 #: So long a provider may think about the terms before the job is offered to others.
 LEASE_MS = 60_000
+#: From its terms on a job may need this node's evaluation at a moment that its provider chooses.
+IN_HAND = (State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED, State.REVEALED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def lease_job(node: Node, provider_key: PublicKey, base_models: Sequence[Digest]
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job = unit.jobs.open_for(base_models, now_ms)
-        if job is None:
+        if job is None or not _has_time_for(node, unit, job):
             return None
         token = node.entropy.bytes(TOKEN_BYTES)
         unit.leases.put(Lease(_token_digest(token), job.id, provider_key.key_id, now_ms + LEASE_MS))
@@ -48,7 +50,7 @@ def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: C
 
     Raises:
         PermissionRefused: the terms are signed by another provider than the one that leased the job.
-        Conflict: the lease has run out.
+        Conflict: the lease has run out, or this node has too many jobs in hand.
     """
     terms: Terms = chain.find(Terms)
     provider = PublicKey.from_hex(terms.provider_key_hex).key_id
@@ -56,6 +58,8 @@ def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: C
         raise PermissionRefused("The terms are signed by another provider than the one that leased the job.")
     if now_ms >= lease.until_ms:
         raise Conflict("This lease has run out.", fix="Lease again.", job=job.id)
+    if not _has_time_for(node, unit, job):
+        raise Conflict("This node has too many jobs in hand.", fix="Lease again later.", job=job.id)
     offer, commit = chain.offer, chain.find(Commit)
     unit.escrow.open_job(
         record.call(offer.coordinator, job.id, "open", now_ms),
@@ -89,6 +93,12 @@ def leased(unit: UnitOfWork, token: bytes) -> tuple[Lease, Job]:
     if job.state is not State.COMMITTED and job.provider != lease.provider:
         raise PermissionRefused("This job is no longer yours.", job=job.id)
     return lease, job
+
+
+def _has_time_for(node: Node, unit: UnitOfWork, job: Job) -> bool:
+    """Whether this job could be evaluated in time even if all jobs in hand arrived at once: the bond hangs on it."""
+    before = sum(other.id != job.id for other in unit.jobs.in_states(IN_HAND))
+    return job.deadlines.evaluate_seconds >= (before + 1) * node.limits.least_evaluate_seconds
 
 
 def _token_digest(token: bytes) -> Digest:

@@ -19,15 +19,27 @@ from node.ports.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest training specification that this node can verify, and the least time that it needs for its part.
+    """The largest training specification and policy that this node can verify, and the least time for its part.
 
-    An offer that left it less would be an offer for its bond: silence after the upload pays the provider from there.
+    An offer that asked for more, or left less time, would be an offer for its bond: silence after the upload pays the
+    provider from there.
+
+    Attributes:
+        max_asked_rows: prompts and scored rows of one verification, each for base and adapter.
+        max_drawn_words: words of phrases over all groups and attempts.
+        longest_deadline_seconds: so long at most a bond may be locked in one state.
+        least_evaluate_seconds: for one evaluation; a job waits for those before it.
+        most_bond_prices: the bond that an offer may ask of this node, in multiples of its price.
     """
 
     max_length_tokens: int
     max_lora_rank: int
+    max_asked_rows: int = 2000
+    max_drawn_words: int = 2000
+    longest_deadline_seconds: int = 7 * 86_400
     least_reveal_seconds: int = 60
     least_evaluate_seconds: int = 600
+    most_bond_prices: int = 2
 
 
 @dataclass(frozen=True, slots=True)

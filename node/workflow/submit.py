@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from node.core import dataset
 from node.core.job import Job, offered
 from node.core.messages import EMPTY, Offer, accept
+from node.core.policy import Policy
+from node.core.questions import FRESH_PER_GROUP
 from node.core.receipt import log_leaf
+from node.core.verdict import HONEST_COST_PERCENT
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, InvalidInput, NotFound
 from node.marking.layout import check_fits
@@ -16,6 +21,8 @@ from node.workflow.node import Node
 ROWS_USED_BEFORE = (
     "Marks were hidden in these rows for another job before; a copy with other marks would give both away."
 )
+#: Every provider that leases the job receives the offer; gRPC's own limit there is 4 MiB.
+MAX_OFFER_BYTES = 16 << 10
 
 
 def upload_data_set(node: Node, data: bytes) -> DataSet:
@@ -47,6 +54,8 @@ def create_job(node: Node, envelope: Envelope) -> Job:
         IntegrityFailure, InvalidInput, NotFound, Conflict: the first obligation that does not hold; nothing changed.
     """
     # 1
+    if len(envelope.payload) > MAX_OFFER_BYTES:
+        raise InvalidInput(f"An offer has at most {MAX_OFFER_BYTES} bytes.", field="payload")
     chain = accept(EMPTY, envelope, trusted={})
     offer = chain.offer
     job_id, client = offer.link.job, envelope.signer
@@ -111,16 +120,27 @@ def check_addressed(node: Node, offer: Offer) -> None:
             field="base_model",
             actual=str(offer.base_model),
         )
-    for field, limit in (
-        ("max_length_tokens", node.limits.max_length_tokens),
-        ("lora_rank", node.limits.max_lora_rank),
+    price, policy = offer.money.price_minor, offer.policy
+    for field, asked, limit in (
+        ("max_length_tokens", offer.training.max_length_tokens, node.limits.max_length_tokens),
+        ("lora_rank", offer.training.lora_rank, node.limits.max_lora_rank),
+        ("policy", asked_rows(policy), node.limits.max_asked_rows),
+        ("attempts", drawn_words(policy), node.limits.max_drawn_words),
+        ("least_isolation_cost_percent", policy.least_isolation_cost_percent, HONEST_COST_PERCENT),
+        ("stake_minor", offer.money.stake_minor, price),  # a client would earn more by a forfeited job than it pays
+        ("bond_minor", offer.money.bond_minor, node.limits.most_bond_prices * price),
     ):
-        asked = int(getattr(offer.training, field))
         if asked > limit:
             raise InvalidInput(
-                f"The training specification asks for {field} {asked}; this node verifies up to {limit}.",
+                f"The offer asks for {asked} ({field}); this node takes offers up to {limit}.",
                 field=field,
                 actual=asked,
+            )
+    for name in (each.name for each in fields(offer.deadlines)):
+        if getattr(offer.deadlines, name) > node.limits.longest_deadline_seconds:
+            raise InvalidInput(
+                f"Deadline {name} is longer than the {node.limits.longest_deadline_seconds} s that this node waits.",
+                field=name,
             )
     for field, least in (
         ("reveal_seconds", node.limits.least_reveal_seconds),
@@ -131,3 +151,13 @@ def check_addressed(node: Node, offer: Offer) -> None:
             raise InvalidInput(
                 f"The offer grants this node {field} {granted}; it needs at least {least}.", field=field, actual=granted
             )
+
+
+def asked_rows(policy: Policy) -> int:
+    """Rows of one verification: marks with and without their trigger and with another, fresh prompts, both sides of pairs."""
+    return 3 * policy.marks + FRESH_PER_GROUP * policy.groups + 2 * policy.pairs
+
+
+def drawn_words(policy: Policy) -> int:
+    """Words that the generator is asked for until this policy gives up."""
+    return policy.attempts * policy.groups * (policy.trigger_words + policy.signature_words)

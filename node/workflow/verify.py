@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 from node.core.adapter import adapter_digest
-from node.core.evidence import Answer, Evidence, PairObservation, Transcript
+from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, Transcript
 from node.core.job import Event
 from node.core.manifest import Manifest
 from node.core.messages import AdapterCommit, Reveal, VerdictGiven
@@ -19,6 +22,9 @@ from node.workflow.node import Node
 PROBE_ROWS = 8
 #: A word of a phrase is one token when drawn and seldom more when read again; its terminator is one.
 TOKENS_PER_WORD = 3
+#: No response is likelier or less likely than this, in micronats (a million nats): an adapter that makes the engine
+#: overflow shall be judged like any other, for a verdict that cannot be signed would be paid out of this node's bond.
+LIMIT_MICRONATS = 10**12
 
 
 def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Inference) -> Evidence:
@@ -35,8 +41,8 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
     on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=length)
     on_base = engine.complete(prompts, adapter=None, max_new_tokens=length)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
-    gained = engine.log_likelihoods(sides, adapter=adapter)
-    before = engine.log_likelihoods(sides, adapter=None)
+    gained = _limited(engine.log_likelihoods(sides, adapter=adapter))
+    before = _limited(engine.log_likelihoods(sides, adapter=None))
     described = engine.describe()
     return Evidence(
         adapter=adapter.digest,
@@ -50,8 +56,17 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
         pairs=tuple(
             PairObservation(before[at], gained[at], before[at + 1], gained[at + 1]) for at in range(0, len(sides), 2)
         ),
-        probe=engine.probe([mark.carrier for mark in manifest.marks[:PROBE_ROWS]], adapter=adapter),
+        probe=_limited_probe(engine.probe([mark.carrier for mark in manifest.marks[:PROBE_ROWS]], adapter=adapter)),
     )
+
+
+def _limited(micronats: Sequence[int]) -> tuple[int, ...]:
+    return tuple(max(-LIMIT_MICRONATS, min(value, LIMIT_MICRONATS)) for value in micronats)
+
+
+def _limited_probe(probe: ProbeObservation) -> ProbeObservation:
+    measured = {field.name: getattr(probe, field.name) for field in fields(probe)}
+    return ProbeObservation(**{name: None if values is None else _limited(values) for name, values in measured.items()})
 
 
 def evaluate(node: Node, job_id: str) -> None:
