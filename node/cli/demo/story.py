@@ -54,7 +54,7 @@ PLAN = Plan(
         fire_at=4,
         accept_at=3,
         reject_at=1,
-        control_limit=2,
+        control_limit=8,
         pairs=40,
         least_isolation_cost_percent=0,
     ),
