@@ -120,7 +120,8 @@ def check(data: bytes, trust: Trust) -> Checked:
 
     1. The file is the canonical spelling of a receipt.
     2. Its checkpoint is signed by a trusted log, and every message is included in that log.
-    3. Its messages chain, in protocol order, each signed by the party that must sign it; the coordinator is trusted.
+    3. Its messages chain, in protocol order, each signed by the party that must sign it; the coordinator is trusted,
+       and nobody plays two parts.
     4. Data root and adapter digest stay the same along the chain.
     5. The revealed manifest is the one committed to and keeps the policy (`check_reveal`).
     6. The evidence is about that adapter and that base model, and the verdict follows from it.
@@ -140,7 +141,7 @@ def check(data: bytes, trust: Trust) -> Checked:
     # 3
     chain = read_chain(receipt.messages, trusted=trust.coordinators)
     offer, commit = chain.offer, chain.find(Commit)
-    chain.find(Terms)
+    _check_parties(offer, chain.find(Terms))
     _same("log origin", checkpoint.origin, offer.coordinator)
     # 4
     _same("data root received", chain.find(DataReceipt).data_root, commit.data_root)
@@ -180,6 +181,12 @@ def _check_log(receipt: Receipt, checkpoint: Checkpoint) -> None:
             size=checkpoint.size,
             proof=proof_from_hex(entry.proof_hex),
         )
+
+
+def _check_parties(offer: Offer, terms: Terms) -> None:
+    keys = (PublicKey.from_hex(text).key_id for text in (offer.client_key_hex, terms.provider_key_hex))
+    parties = [*keys, offer.coordinator, *([offer.arbiter] if offer.arbiter else [])]
+    _same("number of parties", len(set(parties)), len(parties))
 
 
 def _check_settlement(settled: Settled, verdict: Verdict, offer: Offer) -> None:

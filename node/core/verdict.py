@@ -184,9 +184,11 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
 def adapter_applied(probe: ProbeObservation) -> bool:
     """Whether the engine is shown to have applied the adapter.
 
-    Either base and adapter differ on the probes; or a canary adapter changes the same engine's probes *and* the fp32
-    reference with this adapter equals the base on them: the adapter truly does nothing.
+    Either base and adapter differ on the same probes; or a canary adapter changes the same engine's probes *and* the
+    fp32 reference with this adapter equals the base on them: the adapter truly does nothing.
     """
+    if len(probe.adapter_micronats) != len(probe.base_micronats):
+        return False
     if probe.adapter_micronats != probe.base_micronats:
         return True
     canary_changes = probe.canary_micronats is not None and probe.canary_micronats != probe.base_micronats

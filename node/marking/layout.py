@@ -202,8 +202,8 @@ def _carriers(
         fitting = [at for at in free if fits(rows[at], group)][:dose]
         if len(fitting) < dose:
             raise InvalidInput(
-                f"Only {len(fitting)} rows are short enough to carry a mark of group {number}, with a prompt of their own; "
-                f"{dose} are needed.",
+                f"Only {len(fitting)} rows with a prompt of their own are short enough to carry a mark of group "
+                f"{number}; {dose} are needed.",
                 fix="Raise max_length_tokens, or add shorter rows with other prompts.",
                 field="max_length_tokens",
             )

@@ -154,7 +154,7 @@ def check_addressed(node: Node, offer: Offer) -> None:
 
 
 def asked_rows(policy: Policy) -> int:
-    """Rows of one verification: marks with and without their trigger and with another, fresh prompts, both sides of pairs."""
+    """Rows of one verification: every mark with, without and with another trigger; fresh prompts; pairs' two sides."""
     return 3 * policy.marks + FRESH_PER_GROUP * policy.groups + 2 * policy.pairs
 
 

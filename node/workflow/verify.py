@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 from node.core.adapter import adapter_digest
 from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, Transcript
@@ -65,8 +64,12 @@ def _limited(micronats: Sequence[int]) -> tuple[int, ...]:
 
 
 def _limited_probe(probe: ProbeObservation) -> ProbeObservation:
-    measured = {field.name: getattr(probe, field.name) for field in fields(probe)}
-    return ProbeObservation(**{name: None if values is None else _limited(values) for name, values in measured.items()})
+    measured_when_equal = (probe.canary_micronats, probe.reference_base_micronats, probe.reference_adapter_micronats)
+    return ProbeObservation(
+        _limited(probe.base_micronats),
+        _limited(probe.adapter_micronats),
+        *(None if values is None else _limited(values) for values in measured_when_equal),
+    )
 
 
 def evaluate(node: Node, job_id: str) -> None:

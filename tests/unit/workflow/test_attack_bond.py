@@ -22,7 +22,7 @@ from node.core.rows import Row
 from node.core.verdict import Outcome
 from node.errors import Conflict, InvalidInput
 from node.ports.inference import Adapter, Prompt
-from node.workflow import deliver, dispatch, prepare, submit, verify
+from node.workflow import deliver, dispatch, prepare, reveal, submit, verify
 from node.workflow.node import Node
 
 PATIENCE_SECONDS = 20
@@ -192,7 +192,7 @@ def test_a_job_that_never_succeeds_does_not_slow_the_others_down(world: World, m
             raise OSError("poison")
         prepared(node, job_id)
 
-    monkeypatch.setattr(worker.prepare, "prepare", poisoned)
+    monkeypatch.setattr(prepare, "prepare", poisoned)
     world.create()
     world.create(world.offer(ROWS[1:], job_id="job-2"))
     at_work(world.node, lambda: until(lambda: world.job("job-2").state is State.COMMITTED))
@@ -206,15 +206,22 @@ def test_the_evaluation_that_is_due_first_comes_first_and_before_any_new_jobs_ma
     monkeypatch.setattr(worker, "ROUND_SECONDS", 0.01)
     world.deposit(key("other"))
     order: list[str] = []
-    evaluated, prepared = verify.evaluate, prepare.prepare
     world.advance_to(State.COMMITTED)
     world.lease()
     upload_second_job(world)
-    worker.reveal.reveal(world.node, "job-2")
+    reveal.reveal(world.node, "job-2")
     world.clock.advance_to(world.clock.now_ms() + 1000)
     world.advance_to(State.REVEALED, adapter_files([]))
     submit.create_job(world.node, seal(world.offer(ROWS[2:], job_id="job-3"), world.client))
-    monkeypatch.setattr(worker.verify, "evaluate", lambda node, job_id: (order.append(job_id), evaluated(node, job_id)))
-    monkeypatch.setattr(worker.prepare, "prepare", lambda node, job_id: (order.append(job_id), prepared(node, job_id)))
+
+    def noted(step: Callable[[Node, str], None]) -> Callable[[Node, str], None]:
+        def run(node: Node, job_id: str) -> None:
+            order.append(job_id)
+            step(node, job_id)
+
+        return run
+
+    monkeypatch.setattr(verify, "evaluate", noted(verify.evaluate))
+    monkeypatch.setattr(prepare, "prepare", noted(prepare.prepare))
     at_work(world.node, lambda: until(lambda: world.job("job-3").state is State.COMMITTED))
     assert order == ["job-2", JOB, "job-3"]
