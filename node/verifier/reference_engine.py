@@ -5,7 +5,6 @@ The fast engine is held against this one. Shares no inference code with it, only
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from node.core.rows import Row
 from node.models.base import BaseModel
 from node.models.chat import ChatTokenizer
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.verifier.likelihood import micronats
 
 
 class ReferenceEngine:
@@ -80,4 +80,4 @@ class ReferenceEngine:
         start = len(encoded.prompt_ids)
         logits = network(input_ids=sequence).logits[0, start - 1 : -1]  # (response tokens, vocabulary)
         chosen = logits.log_softmax(-1).gather(1, sequence[0, start:, None])
-        return round(1e6 * math.fsum(chosen.flatten().tolist()))
+        return micronats(chosen.flatten().tolist())

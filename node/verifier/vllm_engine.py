@@ -24,6 +24,7 @@ from node.errors import InvalidInput, NotInstalled, Unavailable
 from node.models.base import BaseModel, read_json_object
 from node.models.chat import ChatTokenizer, EncodedRow
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.verifier.likelihood import micronats
 
 #: Two best tokens closer than this (in nats) are settled by decoding the prompt alone.
 NEAR_TIE_NATS = 1e-3
@@ -218,4 +219,4 @@ def _smallest_gap(steps: Sequence[dict[int, Any]]) -> float:
 def _log_likelihood(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> int:
     """Micronats of the response; `scored[i]` holds token i of the whole row."""
     ids = row.prompt_ids + row.response_ids
-    return round(1e6 * math.fsum(scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids))))
+    return micronats(scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids)))
