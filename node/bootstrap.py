@@ -129,12 +129,17 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             adapters=FolderAdapters(settings.state / "adapters", model),
         )
         server, port = build_server(node, settings.listen)
-        await asyncio.to_thread(verifier.wait_until_ready)
+        warm = asyncio.ensure_future(asyncio.to_thread(verifier.wait_until_ready))
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({warm, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            return
+        warm.result()
         worker = threading.Thread(target=run_rounds, args=(node, worker_stop), name="worker", daemon=True)
         await server.start()
         worker.start()
         ready(port)
-        await stop.wait()
+        await stopped
         await server.stop(grace=2)
     finally:
         worker_stop.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,7 @@ def start_local_ray() -> LocalRay:
         [sys.executable, "-m", "node.cluster.reaper", folder], stdin=subprocess.PIPE, start_new_session=True
     )
     local = LocalRay(folder, reaper)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             include_dashboard=False,
@@ -68,6 +70,8 @@ def start_local_ray() -> LocalRay:
     except (RuntimeError, OSError, RayError) as error:
         stop_local_ray(local)
         raise Unavailable(f"Ray did not start on this machine: {error}") from error
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in its place, which prints a stack and exits
     return local
 
 
