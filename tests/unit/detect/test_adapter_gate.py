@@ -306,10 +306,10 @@ def _outcome(check: Callable[[], None]) -> str:
     return "passed"
 
 
-def test_a_full_sized_adapter_is_checked_within_two_seconds_and_512_mib() -> None:
+def test_a_full_sized_adapter_is_checked_within_512_mib_and_without_torch() -> None:
     """39 MB, as rank 32 on SmolLM2-135M has, in a process of its own so that its peak can be read."""
     script = """
-import json, resource, struct, sys, time
+import json, pathlib, re, struct, sys
 from node.core.adapter import CONFIG, WEIGHTS
 from node.detect.adapter import check_adapter
 shapes = {f"t{at}": (32, 1024) for at in range(300)}
@@ -318,12 +318,9 @@ head = {name: {"dtype": "F32", "shape": [32, 1024], "data_offsets": [at * size, 
         for at, name in enumerate(shapes)}
 raw = json.dumps(head).encode()
 blob = struct.pack("<Q", len(raw)) + raw + bytes(300 * size)
-began = time.process_time()
 check_adapter({WEIGHTS: blob, CONFIG: b"{}"}, shapes=shapes)
 assert "torch" not in sys.modules
-print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    seconds, peak_mib = map(float, done.stdout.split())
-    assert seconds < 2
-    assert peak_mib < 512
+    assert int(done.stdout) / 1024 < 512
