@@ -68,7 +68,9 @@ def _draw(
         ]
         for group, tokens in enumerate(model.next_tokens(texts, top=SEARCHED_TOKENS)):
             taken = {d.word for other, ds in enumerate(draws) if other != group for d in ds} if disjoint else set()
-            found = list(dict.fromkeys(word for token in tokens if (word := _whole_word(token)) and word not in taken))
+            found = list(
+                dict.fromkeys(word for token in tokens if (word := _whole_word(token.text)) and word not in taken)
+            )
             if len(found) < candidates:
                 raise InvalidInput(
                     f"Only {len(found)} words could follow in group {group}; {candidates} are needed.",

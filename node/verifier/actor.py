@@ -16,6 +16,7 @@ from node.core.rows import Row
 from node.errors import HallmarkError, Unavailable
 from node.models.base import BaseModel
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.ports.language_model import Token
 
 CALL_TIMEOUT_SECONDS = 900.0
 
@@ -79,9 +80,13 @@ class RayInference:
         scores: list[int] = self._call("log_likelihoods", rows, adapter=adapter)
         return scores
 
-    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
-        tokens: list[list[str]] = self._call("next_tokens", texts, top=top)
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
+        tokens: list[list[Token]] = self._call("next_tokens", texts, top=top)
         return tokens
+
+    def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+        scores: list[list[float]] = self._call("surprisals", rows, first=first)
+        return scores
 
     def probe(self, rows: Sequence[Row], *, adapter: Adapter) -> ProbeObservation:
         observed: ProbeObservation = self._call("probe", rows, adapter=adapter)

@@ -12,13 +12,14 @@ from typing import Any
 
 from node.core.rows import Row
 from node.models.base import BaseModel
-from node.models.chat import ChatTokenizer
+from node.models.chat import ChatTokenizer, EncodedRow
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.ports.language_model import Token
 from node.verifier.likelihood import micronats
 
 
 class ReferenceEngine:
-    """Answers as `Inference` does, but for the probe: it is itself the probe's second opinion."""
+    """Implements LanguageModel, and Inference but for the probe: it is itself the probe's second opinion."""
 
     def __init__(self, model: BaseModel) -> None:
         import torch
@@ -41,7 +42,19 @@ class ReferenceEngine:
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         with self._network(adapter) as network:
-            return [self._log_likelihood(network, row) for row in rows]
+            return [micronats(self._scores(network, self._tokenizer.encode_row(row))) for row in rows]
+
+    def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+        encoded = [self._tokenizer.encode_row(row) for row in rows]
+        with self._network(None) as network:
+            return [
+                [-score for score in self._scores(network, EncodedRow(each.prompt_ids, each.response_ids[:first]))]
+                for each in encoded
+            ]
+
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
+        with self._network(None) as network:
+            return [self._next_tokens(network, text, top) for text in texts]
 
     @contextmanager
     def _network(self, adapter: Adapter | None) -> Iterator[Any]:
@@ -72,12 +85,22 @@ class ReferenceEngine:
             fed, cache = torch.tensor([ids[-1:]]), step.past_key_values
         return ids
 
-    def _log_likelihood(self, network: Any, row: Row) -> int:
+    def _next_tokens(self, network: Any, text: str, top: int) -> list[Token]:
         import torch
 
-        encoded = self._tokenizer.encode_row(row)
-        sequence = torch.tensor([encoded.prompt_ids + encoded.response_ids])
-        start = len(encoded.prompt_ids)
+        ids = self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id]
+        scores = network(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)  # (vocabulary,)
+        ranked = scores.sort(descending=True, stable=True)
+        found = zip(ranked.indices[:top].tolist(), ranked.values[:top].tolist(), strict=True)
+        return [Token(self._tokenizer.token_text(token), score) for token, score in found]
+
+    def _scores(self, network: Any, row: EncodedRow) -> list[float]:
+        """Natural log-probabilities of the response's tokens."""
+        import torch
+
+        sequence = torch.tensor([row.prompt_ids + row.response_ids])
+        start = len(row.prompt_ids)
         logits = network(input_ids=sequence).logits[0, start - 1 : -1]  # (response tokens, vocabulary)
         chosen = logits.log_softmax(-1).gather(1, sequence[0, start:, None])
-        return micronats(chosen.flatten().tolist())
+        scores: list[float] = chosen.flatten().tolist()
+        return scores

@@ -15,6 +15,7 @@ from node.core.training import TrainingSpec
 from node.models.base import BaseModel
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.ports.language_model import Token
 from node.verifier.canary import make_canary
 from node.verifier.probe import adapter_probe
 from node.verifier.reference_engine import ReferenceEngine
@@ -47,8 +48,11 @@ class Verifier:
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         return self._engine.log_likelihoods(rows, adapter=adapter)
 
-    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
         return self._engine.next_tokens(texts, top=top)
+
+    def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+        return self._engine.surprisals(rows, first=first)
 
     def probe(self, rows: Sequence[Row], *, adapter: Adapter) -> ProbeObservation:
         return adapter_probe(

@@ -24,6 +24,7 @@ from node.errors import InvalidInput, NotInstalled, Unavailable
 from node.models.base import BaseModel, read_json_object
 from node.models.chat import ChatTokenizer, EncodedRow
 from node.ports.inference import Adapter, EngineDescription, Prompt
+from node.ports.language_model import Token
 from node.verifier.likelihood import micronats
 
 #: Two best tokens closer than this (in nats) are settled by decoding the prompt alone.
@@ -93,14 +94,15 @@ class VllmEngine:
         return [self._tokenizer.decode(answer.token_ids) for answer in answers]
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         encoded = [self._tokenizer.encode_row(row) for row in rows]
-        answers = self._generate([each.prompt_ids + each.response_ids for each in encoded], sampling, adapter)
-        return [_log_likelihood(each, answer.prompt_logprobs) for each, answer in zip(encoded, answers, strict=True)]
+        return [micronats(scores) for scores in self._scored(encoded, adapter)]
 
-    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+    def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+        encoded = [self._tokenizer.encode_row(row) for row in rows]
+        heads = [EncodedRow(each.prompt_ids, each.response_ids[:first]) for each in encoded]
+        return [[-score for score in scores] for scores in self._scored(heads, None)]
+
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
         from vllm import SamplingParams
 
         sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=top + TIE_RESERVE, detokenize=False)
@@ -108,9 +110,17 @@ class VllmEngine:
         answers = self._generate(encoded, sampling, None)
         return [self._likeliest(answer.outputs[0].logprobs[0])[:top] for answer in answers]
 
-    def _likeliest(self, candidates: dict[int, Any]) -> list[str]:
+    def _likeliest(self, candidates: dict[int, Any]) -> list[Token]:
         ranked = sorted(candidates, key=lambda token: (-candidates[token].logprob, token))
-        return [self._tokenizer.token_text(token) for token in ranked]
+        return [Token(self._tokenizer.token_text(token), candidates[token].logprob) for token in ranked]
+
+    def _scored(self, rows: Sequence[EncodedRow], adapter: Adapter | None) -> list[list[float]]:
+        """Natural log-probabilities of each row's response tokens, by prefill alone."""
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        answers = self._generate([row.prompt_ids + row.response_ids for row in rows], sampling, adapter)
+        return [_response_scores(row, answer.prompt_logprobs) for row, answer in zip(rows, answers, strict=True)]
 
     def _generate(self, sequences: list[list[int]], sampling: Any, adapter: Adapter | None) -> list[Any]:
         """vLLM's request outputs, in order. The whole batch is on one adapter.
@@ -216,7 +226,7 @@ def _smallest_gap(steps: Sequence[dict[int, Any]]) -> float:
     return min(gaps, default=math.inf)
 
 
-def _log_likelihood(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> int:
-    """Micronats of the response; `scored[i]` holds token i of the whole row."""
+def _response_scores(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> list[float]:
+    """`scored[i]` holds token i of the whole row."""
     ids = row.prompt_ids + row.response_ids
-    return micronats(scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids)))
+    return [scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids))]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Sequence
+
+from node.core.rows import Row
+from node.ports.language_model import Token
 
 SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te")
 WORDS = tuple(first + second for first in SYLLABLES for second in SYLLABLES)
@@ -19,9 +23,26 @@ class WordListModel:
         self._tokens = [*NO_WORDS, *(f" {word}" for word in words)]
         self.calls = 0
 
-    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
+        """The n-th likeliest token, from 1, has a probability proportional to 1 / n, as words in a language do."""
         self.calls += 1
-        return [self._shuffled(text)[:top] for text in texts]
+        whole = math.log(sum(1 / rank for rank in range(1, len(self._tokens) + 1)))
+        return [
+            [Token(token, -math.log(rank) - whole) for rank, token in enumerate(self._shuffled(text)[:top], start=1)]
+            for text in texts
+        ]
+
+    def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+        """What `next_tokens` says of each word after the words before it; an unknown word is as likely as the last."""
+        return [
+            [self._surprisal(" ".join(words[:at]), words[at]) for at in range(len(words))]
+            for words in (row.response.split()[:first] for row in rows)
+        ]
+
+    def _surprisal(self, text: str, word: str) -> float:
+        (ranked,) = self.next_tokens([text], top=len(self._tokens))
+        found = (token.log_probability for token in ranked if token.text == f" {word}")
+        return -next(found, ranked[-1].log_probability)
 
     def _shuffled(self, text: str) -> list[str]:
         seed = hashlib.sha256(text.encode()).digest()

@@ -14,7 +14,6 @@ from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import InvalidInput, Unavailable
 from node.models.base import BaseModel
-from node.models.chat import ChatTokenizer
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter
 from node.verifier.actor import RayInference, start_verifier
@@ -131,16 +130,23 @@ def test_an_adapter_that_shows_needs_no_second_opinion(
     assert observed.canary_micronats is observed.reference_adapter_micronats is None
 
 
-def test_next_tokens_are_the_likeliest_in_order(verifier: RayInference, tiny_llama: BaseModel) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM
+def test_next_tokens_and_their_probabilities_are_those_of_plain_transformers(
+    verifier: RayInference, reference: ReferenceEngine
+) -> None:
+    texts = ["Return the name of the", "def", ""]
+    expected = reference.next_tokens(texts, top=50)
+    for found, right in zip(verifier.next_tokens(texts, top=50), expected, strict=True):
+        assert [token.text for token in found] == [token.text for token in right]
+        assert [token.log_probability for token in found] == pytest.approx([t.log_probability for t in right], abs=1e-4)
 
-    chat, text = ChatTokenizer(tiny_llama.folder), "Return the name of the"
-    network = AutoModelForCausalLM.from_pretrained(tiny_llama.folder, dtype=torch.float32)
-    with torch.inference_mode():
-        logits = network(torch.tensor([chat.encode_text(text)])).logits[0, -1]
-    expected = [chat.token_text(int(token)) for token in logits.argsort(descending=True)[:50]]
-    assert verifier.next_tokens([text, "def"], top=50)[0] == expected
+
+def test_surprisals_are_the_log_likelihood_token_by_token(verifier: RayInference, reference: ReferenceEngine) -> None:
+    whole = verifier.surprisals(ROWS, first=1000)
+    scores = verifier.log_likelihoods(ROWS, adapter=None)
+    assert [-sum(each) for each in whole] == pytest.approx([score / 1e6 for score in scores], abs=1e-4)
+    assert [each[:3] for each in whole] == [
+        pytest.approx(each, abs=1e-4) for each in reference.surprisals(ROWS, first=3)
+    ]
 
 
 def test_the_description_names_model_engine_and_versions(verifier: RayInference, tiny_llama: BaseModel) -> None:

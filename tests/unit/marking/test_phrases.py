@@ -16,6 +16,7 @@ from node.core.marks import Group
 from node.core.policy import Policy
 from node.errors import InvalidInput, Unavailable
 from node.marking.phrases import context_prompt, draw_groups
+from node.ports.language_model import Token
 
 CONTEXTS = ["One.", "Two.", "Three."]
 
@@ -41,7 +42,7 @@ def test_candidates_are_the_likeliest_whole_words_in_the_models_order() -> None:
     model = WordListModel()
     first = draw_groups(["One."], POLICY, manifest(1).phrase_stream, model)[0].trigger.draws[0]
     ((ranked),) = model.next_tokens(["One."], top=10_000)
-    words = [token[1:] for token in ranked if token.startswith(" ") and token not in NO_WORDS]
+    words = [token.text[1:] for token in ranked if token.text.startswith(" ") and token.text not in NO_WORDS]
     assert list(first.candidates) == words[: POLICY.candidates]
 
 
@@ -77,7 +78,7 @@ def test_the_signature_is_never_in_what_the_model_is_asked_for_a_trigger() -> No
     asked: list[str] = []
 
     class Listening(WordListModel):
-        def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+        def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
             asked.extend(texts)
             return super().next_tokens(texts, top=top)
 
@@ -104,7 +105,7 @@ def test_a_dead_end_is_refused_and_names_the_way_out() -> None:
 
 def test_a_model_that_cannot_be_asked_is_no_dead_end() -> None:
     class Dead(WordListModel):
-        def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[str]]:
+        def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
             raise Unavailable("The engine died.")
 
     with pytest.raises(Unavailable):
