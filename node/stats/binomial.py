@@ -8,6 +8,7 @@ anything is counted.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from node.errors import InvalidInput
 from node.stats.logspace import log_complement, log_series
@@ -48,14 +49,21 @@ def clopper_pearson(k: int, n: int, confidence: float) -> tuple[float, float]:
 
     Raises InvalidInput unless 0 <= k <= n, n > 0 and 0 < confidence < 1.
     """
-    from scipy.special import betainccinv, betaincinv
-
     if not 0 <= k <= n or n == 0 or not 0 < confidence < 1:
         raise InvalidInput("Limits need 0 <= k <= n, n > 0 and a confidence between 0 and 1.", field="confidence")
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betainccinv(k + 1, n - k, tail)) if k < n else 1.0
+    log_tail = math.log((1 - confidence) / 2)
+    low = _first_p(lambda p: log_sf(k, n, math.log(p)) > log_tail) if k > 0 else 0.0
+    high = _first_p(lambda p: log_cdf(k, n, math.log(p)) < log_tail) if k < n else 1.0
     return low, high
+
+
+def _first_p(holds: Callable[[float], bool]) -> float:
+    """Where `holds` turns from False to True between 0 and 1, to 2**-60: by halving, for loading SciPy takes longer."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _check(n: int, log_p: float) -> None:
