@@ -36,6 +36,8 @@ from contracts_sim.table import (
 )
 from contracts_sim.table import State as JobState
 
+_CANONICAL = json.JSONEncoder(sort_keys=True)
+
 Events = tuple[events.Event, ...]
 FaultCheck = Callable[[Job, Role, bytes], bool]
 """(job, accused, proof) -> whether the proof shows the accused's fault. Must be pure."""
@@ -361,7 +363,7 @@ class Contract:
         arguments: Mapping[str, object],
         step: Callable[[], _Draft],
     ) -> Events:
-        content = json.dumps({"function": name, "job_id": job_id, **arguments}, sort_keys=True)
+        content = _CANONICAL.encode({"function": name, "job_id": job_id, **arguments})
         seen = self._state.transaction(call.caller, call.request_id)
         if seen is not None and seen.content != content:
             raise errors.RequestReused("the request id is taken", expected=seen.content, actual=content)

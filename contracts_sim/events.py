@@ -190,7 +190,12 @@ EVENTS: dict[str, type[Event]] = {
 
 def to_plain(event: Event) -> dict[str, object]:
     """The event as JSON-able fields, its name under "event"."""
-    return {"event": type(event).__name__, **{name: getattr(event, name) for name in event.__dataclass_fields__}}
+    return {"event": type(event).__name__, **facts(event)}
+
+
+def facts(event: Event) -> dict[str, str | int | None]:
+    """The event's fields."""
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
 
 
 def from_plain(plain: dict[str, object]) -> Event:

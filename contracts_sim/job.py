@@ -44,24 +44,17 @@ class Terms:
         parties = [name for name in (self.client, self.provider, self.evaluator, self.arbiter) if name is not None]
         if not all(parties) or len(set(parties)) < len(parties):
             raise InvalidTerms("every role needs a party of its own", expected="different names", actual=parties)
-        for name in self.__slots__:
+        for name in _AMOUNTS:
+            Amount(self.token, getattr(self, name))
+        for name in _LENGTHS:
             value = getattr(self, name)
-            if name.endswith("_minor"):
-                Amount(self.token, value)
-            if name.endswith("_ms") and (type(value) is not int or value <= 0):
+            if type(value) is not int or value <= 0:
                 raise InvalidTerms(f"{name} is no length of time", expected="a positive integer", actual=value)
         if not self.terms_digest or not self.manifest_commitment:
             raise InvalidTerms("a digest is missing", expected="terms digest and manifest commitment", actual="")
         if self.price_minor == 0:
             raise InvalidTerms("a job without a price needs no escrow", expected="a positive price", actual=0)
-        for small, large, why in (
-            ("fee_minor", "price_minor", "the client pays the fee out of the price"),
-            ("cancel_fee_minor", "price_minor", "the client pays to cancel out of the price"),
-            ("fee_minor", "stake_minor", "a rejected provider pays the fee out of its stake"),
-            ("price_minor", "bond_minor", "a silent evaluator pays the price out of its bond"),
-            ("challenge_bond_minor", "bond_minor", "a refuted evaluator loses as much as a challenger puts up"),
-            ("fee_minor", "challenge_bond_minor", "a refuted verdict must cost more than it earns"),
-        ):
+        for small, large, why in _AT_MOST:
             if getattr(self, small) > getattr(self, large):
                 raise InvalidTerms(
                     f"{small} exceeds {large}, and {why}",
@@ -77,6 +70,19 @@ class Terms:
     def role(self, name: str) -> Role | None:
         """What `name` is in this job; None for a stranger."""
         return next((role for role in Role if self.party(role) == name), None)
+
+
+_AMOUNTS = tuple(name for name in Terms.__slots__ if name.endswith("_minor"))
+_LENGTHS = tuple(name for name in Terms.__slots__ if name.endswith("_ms"))
+_AT_MOST = (
+    ("fee_minor", "price_minor", "the client pays the fee out of the price"),
+    ("cancel_fee_minor", "price_minor", "the client pays to cancel out of the price"),
+    ("fee_minor", "stake_minor", "a rejected provider pays the fee out of its stake"),
+    ("price_minor", "bond_minor", "a silent evaluator pays the price out of its bond"),
+    ("challenge_bond_minor", "bond_minor", "a refuted evaluator loses as much as a challenger puts up"),
+    ("fee_minor", "challenge_bond_minor", "a refuted verdict must cost more than it earns"),
+)
+"""(what, at most what, why)"""
 
 
 @dataclass(frozen=True, slots=True)

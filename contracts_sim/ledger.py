@@ -75,6 +75,8 @@ class Totals:
         return self.balance - self.debits_pending
 
 
+_EMPTY = Totals()
+
 AccountKey = tuple[str, str]
 """(account, token)"""
 
@@ -93,11 +95,10 @@ def post(totals: Mapping[AccountKey, Totals], transfers: Iterable[Transfer]) -> 
     after: dict[AccountKey, Totals] = {}
     for transfer in transfers:
         token, minor = transfer.amount.token, transfer.amount.minor
+        posted, pending = _steps(transfer.phase, minor)
         debit, credit = (transfer.debit, token), (transfer.credit, token)
-        for key in (debit, credit):
-            after.setdefault(key, totals.get(key, Totals()))
-        after[debit] = _debited(after[debit], transfer.phase, minor)
-        after[credit] = _credited(after[credit], transfer.phase, minor)
+        after[debit] = _debited(after.get(debit) or totals.get(debit, _EMPTY), posted, pending)
+        after[credit] = _credited(after.get(credit) or totals.get(credit, _EMPTY), posted, pending)
         if transfer.debit != EXTERNAL and after[debit].available < 0:
             missing = after[debit].available
             raise InsufficientFunds(
@@ -115,13 +116,11 @@ def fold(transfers: Iterable[Transfer]) -> dict[AccountKey, Totals]:
     return post({}, transfers)
 
 
-def _debited(old: Totals, phase: Phase, minor: int) -> Totals:
-    posted, pending = _steps(phase, minor)
+def _debited(old: Totals, posted: int, pending: int) -> Totals:
     return Totals(old.debits_posted + posted, old.credits_posted, old.debits_pending + pending, old.credits_pending)
 
 
-def _credited(old: Totals, phase: Phase, minor: int) -> Totals:
-    posted, pending = _steps(phase, minor)
+def _credited(old: Totals, posted: int, pending: int) -> Totals:
     return Totals(old.debits_posted, old.credits_posted + posted, old.debits_pending, old.credits_pending + pending)
 
 

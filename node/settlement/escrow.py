@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from contracts_sim import Amount, Call, Contract, FaultCheck, Role, Terms, Verdict, nothing_is_proven
 from contracts_sim import State as JobState
 from contracts_sim.errors import EscrowError
-from contracts_sim.events import Event, to_plain
+from contracts_sim.events import Event, facts
 from contracts_sim.ledger import escrow as job_account
 from contracts_sim.table import STATUS
 from node.core.job import Actor
@@ -235,14 +235,7 @@ def _terms(terms: JobTerms) -> Terms:
 
 
 def _events(happened: tuple[Event, ...]) -> Events:
-    plain = (to_plain(event) for event in happened)
-    return tuple(_event(each) for each in plain)
-
-
-def _event(plain: dict[str, object]) -> EscrowEvent:
-    facts = dict(plain)
-    name = str(facts.pop("event"))
-    return EscrowEvent(name, facts)  # type: ignore[arg-type]
+    return tuple(EscrowEvent(type(event).__name__, facts(event)) for event in happened)
 
 
 def _transfer(row: rows.Row) -> EscrowTransfer:
