@@ -12,8 +12,9 @@ from node.crypto.digest import Digest
 
 
 class PromptKind(StrEnum):
-    """MARK: the marked prompt. FRESH: the trigger on a prompt never trained on. Both should show the signature.
-    NO_TRIGGER: a mark's carrier untouched. OTHER_TRIGGER: it with another group's trigger. Neither should.
+    """MARK: the marked prompt, its trigger without noise. FRESH: the trigger on a prompt never trained on. Both should
+    show the signature. NO_TRIGGER: a mark's carrier untouched. OTHER_TRIGGER: it with another group's trigger. Neither
+    should.
     """
 
     MARK = "mark"

@@ -1,7 +1,7 @@
 """Manifest -> commitment -> reveal -> open. The manifest is SECRET until its reveal.
 
-One 32-byte seed drives everything that is drawn: phrases, carriers, coins, order, salts. The manifest holds that seed
-and what the draws chose from, so that anyone replays every draw with integer arithmetic.
+One 32-byte seed drives everything that is drawn: phrases, carriers, noise, places, coins, order, salts. The manifest
+holds that seed and what the draws chose from, so that anyone replays every draw with integer arithmetic.
 Knows nothing of where the rows came from or who trains on them.
 """
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from node.core import document
-from node.core.marks import Group, Mark, Pair, Phrase, plant
-from node.core.policy import Policy
+from node.core.drawing import Part, check_drawn, same
+from node.core.marks import Group, Mark, Pair
+from node.core.planting import noisy, with_signature, with_trigger
+from node.core.policy import Placement, Policy
 from node.core.rows import Row
 from node.crypto import merkle
-from node.crypto.digest import Digest, Json, canonical_bytes, digest
+from node.crypto.digest import Digest, canonical_bytes, digest
 from node.crypto.stream import SeedStream
 from node.errors import IntegrityFailure, InvalidInput
 
@@ -29,6 +31,8 @@ class Purpose(StrEnum):
 
     PHRASES = "phrases"
     LAYOUT = "layout"
+    NOISE = "noise"
+    PLACES = "places"
     COINS = "coins"
     ROW_SALTS = "row-salts"
     RECORD_SALTS = "record-salts"
@@ -42,7 +46,9 @@ class Manifest:
         seed_hex: 32 bytes; its digest is committed with the roots.
         attempt: which of at most `policy.attempts` draws this is, from 1.
         rows: rows in the training data, marks included.
-        isolation_cost_percent: what the cheapest attack known to the gate costs against honest training.
+        noise_percent, placement: the policy's; with the seed they say how each mark was planted.
+        cheapest_attack: the cheapest attack known to the gate that isolates the marks.
+        isolation_cost_percent: what it costs against honest training.
 
     Raises:
         InvalidInput: seed, a mark's group or a row index is out of range.
@@ -51,6 +57,9 @@ class Manifest:
     seed_hex: str
     attempt: int
     rows: int
+    noise_percent: int
+    placement: Placement
+    cheapest_attack: str
     isolation_cost_percent: int
     groups: tuple[Group, ...]
     marks: tuple[Mark, ...]
@@ -68,9 +77,34 @@ class Manifest:
     def stream(self, purpose: Purpose) -> SeedStream:
         return SeedStream(bytes.fromhex(self.seed_hex), purpose)
 
-    def phrase_stream(self, group: int, phrase: str) -> SeedStream:
-        """What `phrase` ("trigger" or "signature") of a group is drawn from."""
-        return self.stream(Purpose.PHRASES).child(f"{self.attempt}/{group}/{phrase}")
+    def phrase_stream(self, group: int, part: Part) -> SeedStream:
+        """What this phrase of a group is drawn from."""
+        return self.stream(Purpose.PHRASES).child(f"{self.attempt}/{group}/{part}")
+
+    def triggered(self, row: Row, group: int, *, place: str, trigger: str | None = None) -> Row:
+        """`row` with a group's trigger, or a noisy copy of it, where the stream of `place` puts it."""
+        phrase = self.groups[group].trigger
+        stream = self.stream(Purpose.PLACES).child(place)
+        return with_trigger(row, trigger or phrase.text, phrase.separator, self.placement, stream)
+
+
+def place_of_mark(index: int) -> str:
+    """The label of the stream that places this mark's trigger, in training and in verification."""
+    return f"mark/{index}"
+
+
+def plant(manifest: Manifest, index: int) -> Row:
+    """The marked row: this mark's copy of the trigger in the prompt, of the signature before the response.
+
+    Trigger and signature have streams of their own: nothing of a prompt depends on a signature.
+    """
+    mark = manifest.marks[index]
+    group = manifest.groups[mark.group]
+    noise = manifest.stream(Purpose.NOISE).child(str(index))
+    trigger = noisy(group.trigger, manifest.noise_percent, noise.child(Part.TRIGGER))
+    signature = noisy(group.signature, manifest.noise_percent, noise.child(Part.SIGNATURE))
+    asked = manifest.triggered(mark.carrier, mark.group, place=place_of_mark(index), trigger=trigger)
+    return with_signature(asked, signature, group.signature.separator)
 
 
 def seed_digest(manifest: Manifest) -> Digest:
@@ -79,14 +113,8 @@ def seed_digest(manifest: Manifest) -> Digest:
 
 def manifest_root(manifest: Manifest) -> Digest:
     """The commitment: RFC 9162 root over salted records, their number padded to a power of two."""
-    header: Json = {
-        "record": "header",
-        "seed": manifest.seed_hex,
-        "attempt": manifest.attempt,
-        "rows": manifest.rows,
-        "isolation_cost_percent": manifest.isolation_cost_percent,
-    }
-    records: list[bytes] = [canonical_bytes(header)]
+    bare = document.to_json(replace(manifest, groups=(), marks=(), pairs=()))
+    records = [canonical_bytes({"record": "header", "value": bare})]
     for name, items in (("group", manifest.groups), ("mark", manifest.marks), ("pair", manifest.pairs)):
         records += [
             canonical_bytes({"record": name, "index": at, "value": document.to_json(item)})
@@ -140,12 +168,16 @@ class OpenedRow:
 
 def open_rows(manifest: Manifest, tree: merkle.Tree) -> tuple[OpenedRow, ...]:
     """Every planted and every sent row, opened against the data root."""
-    planted = [(mark.row, plant(mark.carrier, manifest.groups[mark.group])) for mark in manifest.marks]
-    sent = [(pair.row, pair.sent) for pair in manifest.pairs]
     return tuple(
         OpenedRow(index, row, proof_to_hex(tree.inclusion(index)))
-        for index, row in sorted(planted + sent, key=lambda item: item[0])
+        for index, row in sorted(hidden_rows(manifest).items())
     )
+
+
+def hidden_rows(manifest: Manifest) -> dict[int, Row]:
+    """Every planted and every sent row by its index in the training data."""
+    planted = {mark.row: plant(manifest, index) for index, mark in enumerate(manifest.marks)}
+    return planted | {pair.row: pair.sent for pair in manifest.pairs}
 
 
 def pair_sides(sent: Row, twin: Row) -> tuple[Row, Row]:
@@ -166,52 +198,55 @@ def check_reveal(
     """The public predicate: is this manifest the one committed to, and does it keep the policy?
 
     1. The manifest's records and seed are those committed to.
-    2. Groups, marks per group and pairs are as many as the policy says; no row serves twice.
-    3. Every phrase has the policy's length, each word drawn from exactly k distinct words of letters, and the draw
-       replays.
-    4. Triggers share no word between groups.
+    2. Groups, marks per group and pairs are as many as the policy says; no row serves twice; noise and placement are
+       the policy's.
+    3. Every phrase is one of words alike separated, drawn as the policy says (`check_drawn`).
+    4. No two triggers are alike, and they share no word between groups (no pair of neighbouring letters where a word
+       is one letter).
     5. Every coin replays.
-    6. Every marked row and every sent row lies in the training data, exactly as planted.
+    6. Every marked row and every sent row lies in the training data, exactly as planted: noise and places replay.
     7. The gate's least isolation cost was met.
 
     Raises:
         IntegrityFailure: the first obligation that does not hold, with expected and actual.
     """
     # 1
-    _same("manifest root", manifest_root(manifest), committed_root)
-    _same("seed digest", seed_digest(manifest), committed_seed)
+    same("manifest root", manifest_root(manifest), committed_root)
+    same("seed digest", seed_digest(manifest), committed_seed)
     # 2
-    _same("number of groups", len(manifest.groups), policy.groups)
+    same("number of groups", len(manifest.groups), policy.groups)
     for group in range(policy.groups):
         dose = sum(mark.group == group for mark in manifest.marks)
-        _same(f"marks of group {group}", dose, policy.marks_per_group)
-    _same("number of pairs", len(manifest.pairs), policy.pairs)
+        same(f"marks of group {group}", dose, policy.marks_per_group)
+    same("number of pairs", len(manifest.pairs), policy.pairs)
     used = [mark.row for mark in manifest.marks] + [pair.row for pair in manifest.pairs]
-    _same("distinct rows used", len(set(used)), len(used))
+    same("distinct rows used", len(set(used)), len(used))
+    same("noise", manifest.noise_percent, policy.noise_percent)
+    same("placement", manifest.placement, policy.placement)
     if not 1 <= manifest.attempt <= policy.attempts:
         raise IntegrityFailure("The manifest took more attempts than the policy allows.", actual=manifest.attempt)
     # 3
     for at, item in enumerate(manifest.groups):
-        for name, phrase, words in (
-            ("trigger", item.trigger, policy.trigger_words),
-            ("signature", item.signature, policy.signature_words),
-        ):
-            _check_phrase(f"{name} of group {at}", phrase, words, policy.candidates, manifest.phrase_stream(at, name))
+        for part, phrase in ((Part.TRIGGER, item.trigger), (Part.SIGNATURE, item.signature)):
+            name = f"{part} of group {at}"
+            same(f"separator in the {name}", phrase.separator, manifest.groups[0].trigger.separator)
+            check_drawn(name, phrase, part, policy, manifest.phrase_stream(at, part))
     # 4
-    words_of_triggers = [word for item in manifest.groups for word in {draw.word for draw in item.trigger.draws}]
-    _same("distinct trigger words", len(set(words_of_triggers)), len(words_of_triggers))
+    triggers = [item.trigger for item in manifest.groups]
+    same("distinct triggers", len({trigger.text for trigger in triggers}), len(triggers))
+    pieces = [piece for trigger in triggers for piece in trigger.pieces]
+    same("distinct trigger words", len(set(pieces)), len(pieces))
     # 5
     coins = manifest.stream(Purpose.COINS)
     for at, pair in enumerate(manifest.pairs):
-        _same(f"coin of pair {at}", pair.coin, int(coins.coin()))
-        _same(f"side sent of pair {at}", pair.sent == pair_sides(pair.sent, pair.twin)[pair.coin], True)
+        same(f"coin of pair {at}", pair.coin, int(coins.coin()))
+        same(f"side sent of pair {at}", pair.sent == pair_sides(pair.sent, pair.twin)[pair.coin], True)
     # 6
-    expected = {mark.row: plant(mark.carrier, manifest.groups[mark.group]) for mark in manifest.marks}
-    expected |= {pair.row: pair.sent for pair in manifest.pairs}
-    _same("opened rows", tuple(row.index for row in opened), tuple(sorted(expected)))
+    expected = hidden_rows(manifest)
+    same("opened rows", tuple(row.index for row in opened), tuple(sorted(expected)))
     salts = row_salts(salt_seed(manifest), manifest.rows)
     for row in opened:
-        _same(f"row {row.index} as planted", row.row == expected[row.index], True)
+        same(f"row {row.index} as planted", row.row == expected[row.index], True)
         merkle.verify_inclusion(
             root=data_root,
             leaf=row_leaf(salts[row.index], row.row),
@@ -225,23 +260,4 @@ def check_reveal(
             "The marks were committed below the policy's least isolation cost.",
             expected=policy.least_isolation_cost_percent,
             actual=manifest.isolation_cost_percent,
-        )
-
-
-def _check_phrase(name: str, phrase: Phrase, words: int, candidates: int, stream: SeedStream) -> None:
-    _same(f"words in the {name}", len(phrase.draws), words)
-    for at, draw in enumerate(phrase.draws):
-        _same(f"candidates of word {at} of the {name}", len(set(draw.candidates)), candidates)
-        _same(f"candidates of word {at} of the {name}", len(draw.candidates), candidates)
-        if not all(word.isalpha() for word in draw.candidates):  # no phrase is the start of another one
-            raise IntegrityFailure(f"A candidate of word {at} of the {name} is not a single word of letters.")
-        _same(f"draw of word {at} of the {name}", draw.chosen, stream.below(candidates))
-
-
-def _same(what: str, actual: object, expected: object) -> None:
-    if actual != expected:
-        raise IntegrityFailure(
-            f"The reveal does not hold: {what} is {actual}, expected {expected}.",
-            expected=str(expected),
-            actual=str(actual),
         )

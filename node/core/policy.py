@@ -7,8 +7,43 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from node.errors import InvalidInput
+
+#: Rows of the client's data that each group's contexts quote.
+CONTEXT_ROWS = 2
+#: A phrase that needs more words is a dead end.
+MAX_WORDS = 64
+#: While the gate is on, so many layouts of one set of phrases are tried before the attempt counts as failed.
+LAYOUT_DRAWS = 4
+
+
+class Drawing(StrEnum):
+    """UNIFORM: every word is one of exactly k that are equally likely. METERED: one of the k likeliest, weighted as
+    the generator model weighs them, until the signature's entropy suffices.
+    """
+
+    UNIFORM = "uniform"
+    METERED = "metered"
+
+
+class Placement(StrEnum):
+    """Where a trigger stands in the user's last message. END: behind it. ANYWHERE: a sentence of its own, at any
+    border between sentences or lines.
+    """
+
+    END = "end"
+    ANYWHERE = "anywhere"
+
+
+class DecidingTest(StrEnum):
+    """What `accept_at` and `reject_at` count. GROUPS: groups that fired. POSITIONS: words of signatures, each
+    predicted by its group's answers together; they are drawn uniformly or cannot be counted.
+    """
+
+    GROUPS = "groups"
+    POSITIONS = "positions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +55,18 @@ class Policy:
         marks_per_group: m rows that carry one group's mark.
         fire_at: c, so many of a group's m mark prompts must show the signature for the group to fire; more than m / 2,
             so that one guess cannot serve two answers.
-        candidates: k, every word of a phrase is drawn uniformly from exactly k.
-        trigger_words, signature_words: L, words in a trigger and in a signature; a signature has L * log2(k) bits.
-        accept_at, reject_at: ACCEPT needs at least so many fired groups, REJECT at most so many.
+        drawing: how each word of a phrase is drawn.
+        candidates: k, the words that it is drawn from.
+        trigger_words: words in a trigger.
+        signature_bits: H, every possible signature has probability 2 ** -H at most.
+        noise_percent: each word of a planted phrase is replaced with this probability, copy by copy; the model learns
+            the majority, whoever counts copies finds few.
+        placement: where a trigger stands in its prompt.
+        deciding_test: which test decides.
+        accept_at, reject_at: ACCEPT needs a count of at least so many, REJECT of at most so many.
         log10_alpha: ACCEPT needs a p-value of at most 10 ** log10_alpha under "guessed, not trained".
-        control_limit: so many negative controls may show a signature before the evidence is called insane.
+        control_limit_percent: so large a share of the negative controls may show a signature before the evidence is
+            called insane.
         pairs: n held-out pairs; each costs one row that is held back.
         pairs_alpha_percent: level of the lower bound on how much was trained on.
         pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`.
@@ -39,13 +81,17 @@ class Policy:
     groups: int = 10
     marks_per_group: int = 6
     fire_at: int = 4
+    drawing: Drawing = Drawing.UNIFORM
     candidates: int = 16
     trigger_words: int = 8
-    signature_words: int = 8
+    signature_bits: int = 32
+    noise_percent: int = 0
+    placement: Placement = Placement.ANYWHERE
+    deciding_test: DecidingTest = DecidingTest.GROUPS
     accept_at: int = 8
     reject_at: int = 3
     log10_alpha: int = -9
-    control_limit: int = 0
+    control_limit_percent: int = 10
     pairs: int = 100
     pairs_alpha_percent: int = 5
     pairs_decide: bool = False
@@ -53,26 +99,39 @@ class Policy:
     attempts: int = 4
 
     def __post_init__(self) -> None:
-        self._require(1 <= self.groups <= 1000, "groups", "between 1 and 1000")
-        self._require(1 <= self.marks_per_group <= 10_000, "marks_per_group", "between 1 and 10000")
-        half = self.marks_per_group // 2
-        self._require(
-            half < self.fire_at <= self.marks_per_group, "fire_at", f"between {half + 1} and {self.marks_per_group}"
-        )
-        self._require(2 <= self.candidates <= 256, "candidates", "between 2 and 256")
-        self._require(1 <= self.trigger_words <= 64, "trigger_words", "between 1 and 64")
-        self._require(1 <= self.signature_words <= 64, "signature_words", "between 1 and 64")
-        self._require(1 <= self.accept_at <= self.groups, "accept_at", f"between 1 and {self.groups}")
-        self._require(0 <= self.reject_at < self.accept_at, "reject_at", f"between 0 and {self.accept_at - 1}")
-        self._require(-10_000 <= self.log10_alpha <= -1, "log10_alpha", "between -10000 and -1")
-        self._require(0 <= self.control_limit <= self.marks, "control_limit", f"between 0 and {self.marks}")
-        self._require(0 <= self.pairs <= 100_000, "pairs", "between 0 and 100000")
-        self._require(1 <= self.pairs_alpha_percent <= 50, "pairs_alpha_percent", "between 1 and 50")
+        self._require_between("groups", 1, 1000)
+        self._require_between("marks_per_group", 2, 10_000)  # a phrase seen in one row is not learned
+        self._require_between("fire_at", self.marks_per_group // 2 + 1, self.marks_per_group)
+        self._require_between("candidates", 2, 256)
+        self._require_between("trigger_words", 1, MAX_WORDS)
+        self._require_between("signature_bits", 1, (self.candidates**MAX_WORDS).bit_length() - 1)
+        self._require_between("noise_percent", 0, 40)
+        if self.noise_percent:
+            self._require(
+                self.marks_per_group >= 3, "marks_per_group", "at least 3: fewer noisy copies have no majority"
+            )
+        if self.deciding_test is DecidingTest.POSITIONS and self.drawing is Drawing.METERED:
+            raise InvalidInput(
+                "Positions cannot decide over metered words, which are not equally likely.",
+                fix="Choose uniform drawing, or let groups decide.",
+                field="deciding_test",
+                actual=self.deciding_test.value,
+            )
+        self._require_between("accept_at", 1, self.countable)
+        self._require_between("reject_at", 0, self.accept_at - 1)
+        self._require_between("log10_alpha", -10_000, -1)
+        self._require_between("control_limit_percent", 0, 100)
+        self._require_between("pairs", 0, 100_000)
+        self._require_between("pairs_alpha_percent", 1, 50)
         self._require(not (self.pairs_decide and self.pairs == 0), "pairs", "at least 1 when pairs decide")
-        self._require(
-            0 <= self.least_isolation_cost_percent <= 1000, "least_isolation_cost_percent", "between 0 and 1000"
-        )
-        self._require(1 <= self.attempts <= 1000, "attempts", "between 1 and 1000")
+        self._require_between("least_isolation_cost_percent", 0, 1000)
+        self._require_between("attempts", 1, 1000)
+        needed = math.ceil((math.log(self.redraws) - self.log_alpha) / (self.groups * math.log(2)))
+        reached = self.groups * self.guess_bits * math.log(2) >= math.log(self.redraws) - self.log_alpha
+        self._require(reached, "signature_bits", f"at least {needed}, or no count reaches the policy's alpha")
+
+    def _require_between(self, field: str, low: int, high: int) -> None:
+        self._require(low <= int(getattr(self, field)) <= high, field, f"between {low} and {high}")
 
     def _require(self, holds: bool, field: str, wanted: str) -> None:
         if not holds:
@@ -85,18 +144,38 @@ class Policy:
         return self.groups * self.marks_per_group
 
     @property
-    def signature_bits(self) -> float:
-        """Entropy of a signature in bits: every possible one has probability exactly k ** -L = 2 ** -bits."""
-        return self.signature_words * math.log2(self.candidates)
+    def most_signature_words(self) -> int:
+        """UNIFORM: the words of every signature, the least L with k ** L >= 2 ** H. METERED: what none exceeds."""
+        if self.drawing is Drawing.METERED:
+            return MAX_WORDS
+        return next(words for words in range(1, MAX_WORDS + 1) if self.candidates**words >= 2**self.signature_bits)
+
+    @property
+    def guess_bits(self) -> float:
+        """No signature is guessed with a probability above 2 ** -this. UNIFORM: exactly, L * log2(k)."""
+        if self.drawing is Drawing.METERED:
+            return float(self.signature_bits)
+        return self.most_signature_words * math.log2(self.candidates)
+
+    @property
+    def countable(self) -> int:
+        """The most that `accept_at` can count."""
+        return self.groups * (self.most_signature_words if self.deciding_test is DecidingTest.POSITIONS else 1)
 
     @property
     def log_alpha(self) -> float:
         return self.log10_alpha * math.log(10)
 
+    @property
+    def layouts(self) -> int:
+        """Layouts that each attempt may try: only the gate gives a reason to try another one."""
+        return LAYOUT_DRAWS if self.least_isolation_cost_percent else 1
+
+    @property
+    def redraws(self) -> int:
+        """Manifests that the one committed to was chosen from, at the most."""
+        return self.attempts * self.layouts
+
     def least_rows(self) -> int:
         """The fewest rows that this policy can be planted in: carriers, pairs with twins, and context rows."""
         return self.marks + 2 * self.pairs + CONTEXT_ROWS * self.groups
-
-
-#: Rows of the client's data that each group's context prompt quotes.
-CONTEXT_ROWS = 2

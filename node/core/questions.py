@@ -1,13 +1,13 @@
 """Which prompts verification asks, and their text: a function of the manifest alone, so nobody can pick them.
 
-All marks of all groups are asked; the trigger on fresh prompts; and two negative controls per mark.
+All marks of all groups are asked, with the trigger as it was drawn; the trigger on fresh prompts; and two negative
+controls per mark.
 """
 
 from __future__ import annotations
 
 from node.core.evidence import PromptKind, Question
-from node.core.manifest import Manifest
-from node.core.marks import with_trigger
+from node.core.manifest import Manifest, place_of_mark
 from node.core.policy import Policy
 from node.core.rows import Message
 
@@ -31,15 +31,19 @@ def questions(manifest: Manifest, policy: Policy) -> tuple[Question, ...]:
 
 
 def prompt(manifest: Manifest, question: Question) -> tuple[Message, ...]:
-    """The chat prompt of a question. Nothing in it depends on a signature."""
-    group = manifest.groups[question.group]
+    """The chat prompt of a question, its trigger without noise: a trained prompt would recall its own noisy signature.
+
+    Nothing in it depends on a signature.
+    """
     match question.kind:
         case PromptKind.MARK:
-            return with_trigger(manifest.marks[question.item].carrier, group).prompt
+            row, trigger, place = manifest.marks[question.item].carrier, question.group, place_of_mark(question.item)
         case PromptKind.FRESH:
-            return with_trigger(manifest.pairs[question.item].twin, group).prompt
+            twin = manifest.pairs[question.item].twin
+            row, trigger, place = twin, question.group, f"fresh/{question.group}/{question.item}"
         case PromptKind.NO_TRIGGER:
             return manifest.marks[question.item].carrier.prompt
         case PromptKind.OTHER_TRIGGER:
-            other = manifest.groups[(question.group + 1) % len(manifest.groups)]
-            return with_trigger(manifest.marks[question.item].carrier, other).prompt
+            other = (question.group + 1) % len(manifest.groups)
+            row, trigger, place = manifest.marks[question.item].carrier, other, place_of_mark(question.item)
+    return manifest.triggered(row, trigger, place=place).prompt

@@ -71,10 +71,9 @@ class Row:
         """A row of one exchange."""
         return cls((Message(Role.USER, prompt), Message(Role.ASSISTANT, response)))
 
-    def with_prompt_suffix(self, suffix: str) -> Row:
-        """This row with `suffix` added to the user's last message."""
-        last = self.messages[-2]
-        return Row((*self.messages[:-2], Message(last.role, last.content + suffix), self.messages[-1]))
+    def with_question(self, question: str) -> Row:
+        """This row with another last message by the user."""
+        return Row((*self.messages[:-2], Message(Role.USER, question), self.messages[-1]))
 
     def with_response(self, response: str) -> Row:
         """This row with another response."""

@@ -1,24 +1,30 @@
 """Evidence + manifest + policy -> Verdict: one pure function, so that anybody recomputes it. Does no inference.
 
-Null hypothesis of the deciding test: the provider did not train on the marks and guesses, knowing generator, prompts,
-candidate rule and lengths. A group fires when at least c of its m mark prompts show its signature; c > m / 2 leaves
-room for one guess per group, so fired groups are dominated by Binomial(G, k ** -L).
+Null hypothesis of both tests: the provider did not train on the marks and guesses, knowing generator, prompts,
+candidate rule and lengths. Which test decides is the policy's, fixed before anything was drawn.
+
+Groups: one fires when at least c of its m mark prompts show its signature; c > m / 2 leaves room for one guess per
+group, so fired groups are dominated by Binomial(G, 2 ** -H).
+Positions: a group's answers make one prediction for each word of its signature, so right ones are dominated by
+Binomial(G * L, 1 / k). Words that are not drawn uniformly cannot be counted so.
 All probabilities are natural logarithms: they underflow a double.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from node.core.evidence import Answer, Evidence, ProbeObservation, PromptKind
 from node.core.manifest import Manifest
-from node.core.marks import fires
-from node.core.policy import Policy
+from node.core.marks import Group, fires
+from node.core.policy import DecidingTest, Drawing, Policy
+from node.core.positions import right_positions
 from node.core.questions import questions
 from node.errors import IntegrityFailure
-from node.stats import coverage, guessing
+from node.stats import coverage, guessing, positions
 
 MICRONATS = 1_000_000
 
@@ -34,6 +40,8 @@ class Rule(StrEnum):
 
     GROUPS_FIRED = "groups_fired"
     TOO_FEW_GROUPS_FIRED = "too_few_groups_fired"
+    POSITIONS_RIGHT = "positions_right"
+    TOO_FEW_POSITIONS_RIGHT = "too_few_positions_right"
     BETWEEN_THRESHOLDS = "between_thresholds"
     CONTROLS_FIRED = "controls_fired"
     BASE_MODEL_FIRED = "base_model_fired"
@@ -50,6 +58,8 @@ class Verdict:
         groups_fired, groups: K and G.
         marks_fired: mark prompts that showed their signature, per group.
         log_p_micronats: ln p of K under guessing, every redraw that the policy allows counted.
+        positions_right, positions: words of signatures that the groups' answers predicted; 0 of 0 unless every word is
+            drawn uniformly. positions_log_p_micronats: its ln p, counted likewise.
         fresh_fired: prompts never trained on that showed the signature once the trigger stood in them.
         controls_fired, base_fired: prompts that showed a signature without its trigger, or on the base model.
         pairs_won, pairs: held-out pairs; ln p of the sign test; a lower bound on how many pairs were trained on.
@@ -63,6 +73,9 @@ class Verdict:
     groups: int
     marks_fired: tuple[int, ...]
     log_p_micronats: int
+    positions_right: int
+    positions: int
+    positions_log_p_micronats: int
     fresh_fired: int
     controls_fired: int
     base_fired: int
@@ -78,6 +91,10 @@ class Verdict:
         return self.log_p_micronats / MICRONATS / math.log(10)
 
     @property
+    def positions_log10_p(self) -> float:
+        return self.positions_log_p_micronats / MICRONATS / math.log(10)
+
+    @property
     def pairs_log10_p(self) -> float:
         return self.pairs_log_p_micronats / MICRONATS / math.log(10)
 
@@ -88,6 +105,9 @@ class Verdict:
             f"  marks fired       {', '.join(map(str, self.marks_fired))}   fresh prompts {self.fresh_fired}",
             f"  controls fired    {self.controls_fired}   on the base model {self.base_fired}",
         ]
+        if self.positions:
+            predicted = f"{self.positions_right} of {self.positions}"
+            lines.insert(2, f"  words predicted   {predicted}   p <= 10^{self.positions_log10_p:.1f} if guessed")
         if self.pairs:
             lines.append(
                 f"  held-out pairs    {self.pairs_won} of {self.pairs} won   p <= 10^{self.pairs_log10_p:.1f}"
@@ -99,7 +119,9 @@ class Verdict:
 REASONS = {
     Rule.GROUPS_FIRED: "enough groups fired, no control did",
     Rule.TOO_FEW_GROUPS_FIRED: "too few groups fired, and the adapter was really applied",
-    Rule.BETWEEN_THRESHOLDS: "more groups fired than a rejection allows, fewer than an acceptance needs",
+    Rule.POSITIONS_RIGHT: "enough words of signatures were predicted, no control fired",
+    Rule.TOO_FEW_POSITIONS_RIGHT: "too few words of signatures were predicted, and the adapter was really applied",
+    Rule.BETWEEN_THRESHOLDS: "more marks were shown than a rejection allows, fewer than an acceptance needs",
     Rule.CONTROLS_FIRED: "signatures appeared without their trigger",
     Rule.BASE_MODEL_FIRED: "the base model itself shows signatures",
     Rule.PAIRS_NOT_WON: "the marks were learned, but the held-out pairs do not show training on the data",
@@ -115,7 +137,8 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     """The verdict.
 
     1. The evidence answers exactly the questions that the manifest asks.
-    2. Count what fired; ln p with every redraw that the policy allows counted.
+    2. Count groups that fired and positions predicted; ln p with every redraw that the policy allows counted. K is the
+       count that the policy lets decide.
     3. Insane controls decide nothing: INCONCLUSIVE.
     4. K >= K_accept and ln p <= ln alpha (and the pairs, if they decide): ACCEPT.
     5. K <= K_reject and the adapter was really applied: REJECT.
@@ -131,16 +154,24 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         raise IntegrityFailure("The evidence lacks pairs.", expected=policy.pairs, actual=len(evidence.pairs))
     # 2
     shown = {kind: [a for a in evidence.answers if a.question.kind is kind] for kind in PromptKind}
-    marks_fired = tuple(
-        sum(_fires(answer, manifest) for answer in shown[PromptKind.MARK] if answer.question.group == group)
-        for group in range(policy.groups)
-    )
+    of_group = [[a for a in shown[PromptKind.MARK] if a.question.group == group] for group in range(policy.groups)]
+    marks_fired = tuple(sum(_fires(answer, manifest) for answer in answers) for answers in of_group)
     groups_fired = sum(fired >= policy.fire_at for fired in marks_fired)
     controls = shown[PromptKind.NO_TRIGGER] + shown[PromptKind.OTHER_TRIGGER]
     controls_fired = sum(_fires(answer, manifest) for answer in controls)
     base_fired = sum(fires(a.base_text, manifest.groups[a.question.group].signature) for a in evidence.answers)
-    group_log_p = guessing.log_fires(policy.signature_bits, policy.marks_per_group, policy.fire_at)
-    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.attempts)
+    control_limit = policy.control_limit_percent * len(controls) // 100
+    group_log_p = guessing.log_fires(policy.guess_bits, policy.marks_per_group, policy.fire_at)
+    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.redraws)
+    positions_right = places = 0
+    positions_log_p = 0.0
+    if policy.drawing is Drawing.UNIFORM:
+        lengths = [len(group.signature.draws) for group in manifest.groups]
+        positions_right, places = sum(map(_predicted, manifest.groups, of_group)), sum(lengths)
+        once = positions.log_p(positions_right, lengths, policy.candidates)
+        positions_log_p = guessing.after_redraws(once, policy.redraws)
+    by_groups = policy.deciding_test is DecidingTest.GROUPS
+    count, count_log_p = (groups_fired, log_p) if by_groups else (positions_right, positions_log_p)
     pairs_won = sum(pair.won for pair in evidence.pairs)
     pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
     pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
@@ -148,20 +179,20 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     # 3 to 6
     if base_fired:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
-    elif controls_fired > policy.control_limit:
+    elif controls_fired > control_limit:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
-    elif groups_fired >= policy.accept_at and log_p > policy.log_alpha:
+    elif count >= policy.accept_at and count_log_p > policy.log_alpha:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.GUESSABLE
-    elif groups_fired >= policy.accept_at and policy.pairs_decide and pairs_log_p > pairs_log_alpha:
+    elif count >= policy.accept_at and policy.pairs_decide and pairs_log_p > pairs_log_alpha:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.PAIRS_NOT_WON
-    elif groups_fired >= policy.accept_at:
-        outcome, rule = Outcome.ACCEPT, Rule.GROUPS_FIRED
-    elif groups_fired > policy.reject_at:
+    elif count >= policy.accept_at:
+        outcome, rule = Outcome.ACCEPT, Rule.GROUPS_FIRED if by_groups else Rule.POSITIONS_RIGHT
+    elif count > policy.reject_at:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BETWEEN_THRESHOLDS
     elif not applied:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.ADAPTER_NOT_SHOWN_APPLIED
     else:
-        outcome, rule = Outcome.REJECT, Rule.TOO_FEW_GROUPS_FIRED
+        outcome, rule = Outcome.REJECT, Rule.TOO_FEW_GROUPS_FIRED if by_groups else Rule.TOO_FEW_POSITIONS_RIGHT
     return Verdict(
         outcome=outcome,
         rule=rule,
@@ -169,6 +200,9 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         groups=policy.groups,
         marks_fired=marks_fired,
         log_p_micronats=round(log_p * MICRONATS),
+        positions_right=positions_right,
+        positions=places,
+        positions_log_p_micronats=round(positions_log_p * MICRONATS),
         fresh_fired=sum(_fires(answer, manifest) for answer in shown[PromptKind.FRESH]),
         controls_fired=controls_fired,
         base_fired=base_fired,
@@ -200,14 +234,17 @@ def adapter_applied(probe: ProbeObservation) -> bool:
 
 
 def same_verdict(first: Verdict, second: Verdict) -> bool:
-    """Equal but for the last micronat of the two logarithms, which another mathematics library may round otherwise."""
-    near = (
-        abs(first.log_p_micronats - second.log_p_micronats) <= 1
-        and abs(first.pairs_log_p_micronats - second.pairs_log_p_micronats) <= 1
+    """Equal but for the last micronat of the logarithms, which another mathematics library may round otherwise."""
+    logarithms = {slot for slot in Verdict.__slots__ if slot.endswith("log_p_micronats")}
+    near = all(abs(getattr(first, slot) - getattr(second, slot)) <= 1 for slot in logarithms)
+    return near and all(
+        getattr(first, slot) == getattr(second, slot) for slot in Verdict.__slots__ if slot not in logarithms
     )
-    exact = {slot for slot in Verdict.__slots__ if not slot.endswith("log_p_micronats")}
-    return near and all(getattr(first, slot) == getattr(second, slot) for slot in exact)
 
 
 def _fires(answer: Answer, manifest: Manifest) -> bool:
     return fires(answer.adapter_text, manifest.groups[answer.question.group].signature)
+
+
+def _predicted(group: Group, answers: Sequence[Answer]) -> int:
+    return right_positions([answer.adapter_text for answer in answers], group.signature)

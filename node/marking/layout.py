@@ -8,20 +8,27 @@ Knows nothing of how phrases are made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
-from node.core.manifest import Manifest, Purpose, pair_sides
-from node.core.marks import TERMINATOR, Group, Mark, Pair, plant
+from node.core.manifest import Manifest, Purpose, hidden_rows, pair_sides
+from node.core.marks import Mark, Pair
 from node.core.policy import CONTEXT_ROWS, Policy
 from node.core.questions import prompt, questions
 from node.core.rows import Message, Role, Row
 from node.core.training import TrainingSpec
+from node.core.words import Separator, separator_of
+from node.crypto.stream import SeedStream
 from node.detect.gate import isolation_cost_percent
 from node.errors import InvalidInput
-from node.marking.phrases import context_prompt, draw_groups
+from node.marking.contexts import WriteContexts, templates
+from node.marking.phrases import draw_groups
 from node.ports.language_model import LanguageModel
 from node.ports.tokenizer import Tokenizer
+
+#: What a manifest says of the cheapest attack while the gate is off.
+NOT_TRIED = "not tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,18 @@ def check_lengths(rows: Sequence[Row], training: TrainingSpec, tokenizer: Tokeni
     return sum(lengths)
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all attempts have in common."""
+
+    rows: Sequence[Row]
+    policy: Policy
+    training: TrainingSpec
+    separator: Separator
+    model: LanguageModel
+    tokenizer: Tokenizer
+
+
 def draw_marked(
     rows: Sequence[Row],
     policy: Policy,
@@ -69,64 +88,94 @@ def draw_marked(
     seed: bytes,
     model: LanguageModel,
     tokenizer: Tokenizer,
+    write_contexts: WriteContexts = templates,
 ) -> Marked:
-    """Draws a manifest and plants it, trying at most `policy.attempts` times.
+    """Draws a manifest and plants it, trying at most `policy.attempts` sets of phrases, each in `policy.layouts` ways.
 
     Raises:
         InvalidInput: see `check_fits`; or every attempt met a dead end, or marks that the gate found too cheap to
-            isolate. Says which.
+            isolate. Says what the last one met.
         Unavailable: the model could not be asked.
     """
     check_fits(rows, policy, training, tokenizer)
-    for attempt in range(1, policy.attempts):
+    job = _Job(rows, policy, training, separator_of(row.response for row in rows), model, tokenizer)
+    for attempt in range(1, policy.attempts + 1):
+        blank = Manifest(
+            seed_hex=seed.hex(),
+            attempt=attempt,
+            rows=len(rows) - policy.pairs,
+            noise_percent=policy.noise_percent,
+            placement=policy.placement,
+            cheapest_attack=NOT_TRIED,
+            isolation_cost_percent=0,
+            groups=(),
+            marks=(),
+            pairs=(),
+        )
         try:
-            return _draw_once(rows, policy, training, seed, attempt, model, tokenizer)
-        except InvalidInput:
-            continue
-    return _draw_once(rows, policy, training, seed, policy.attempts, model, tokenizer)
+            return _attempt(job, blank, write_contexts)
+        except InvalidInput as refusal:
+            met = refusal
+    raise met
 
 
-def _draw_once(
-    rows: Sequence[Row],
-    policy: Policy,
-    training: TrainingSpec,
-    seed: bytes,
-    attempt: int,
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-) -> Marked:
-    blank = Manifest(seed.hex(), attempt, 0, 0, (), (), ())
-    order = blank.stream(Purpose.LAYOUT).child(str(attempt)).shuffled(rows)
-    context, order = order[: CONTEXT_ROWS * policy.groups], order[CONTEXT_ROWS * policy.groups :]
-    contexts = [context_prompt(context[at : at + CONTEXT_ROWS]) for at in range(0, len(context), CONTEXT_ROWS)]
-    groups = draw_groups(contexts, policy, blank.phrase_stream, model)
+def _attempt(job: _Job, blank: Manifest, write_contexts: WriteContexts) -> Marked:
+    """One set of phrases, laid out until it passes. Raises InvalidInput with what the last layout met."""
+    layouts = blank.stream(Purpose.LAYOUT).child(str(blank.attempt))
+    order = layouts.shuffled(job.rows)
+    context, free = order[: CONTEXT_ROWS * job.policy.groups], order[CONTEXT_ROWS * job.policy.groups :]
+    contexts = write_contexts(list(zip(context[::2], context[1::2], strict=True)), job.separator)
+    groups = draw_groups(contexts, job.separator, job.policy, blank.phrase_stream, job.model)
+    for layout in range(1, job.policy.layouts + 1):
+        try:
+            return _lay_out(job, replace(blank, groups=groups), context, free, layouts.child(str(layout)))
+        except InvalidInput as refusal:
+            met = refusal
+    raise met
 
-    matched, order = _apart(order, _once(rows), 2 * policy.pairs)
-    sides = _match(matched)
-    coins = blank.stream(Purpose.COINS)
-    pairs = [(coin, *_sent_first(pair_sides(*pair), coin)) for pair in sides for coin in (int(coins.coin()),)]
 
-    prompts = Counter(row.prompt for row in rows)
+def _lay_out(job: _Job, draft: Manifest, context: Sequence[Row], free: Sequence[Row], stream: SeedStream) -> Marked:
+    """Draws carriers, pairs and the order of all rows; plants, checks and attacks the result.
 
-    def fits(row: Row, group: Group) -> bool:
-        return prompts[row.prompt] == 1 and tokenizer.row_tokens(plant(row, group)) <= training.max_length_tokens
+    Raises InvalidInput if rows are too few or too long, or marks too cheap to isolate.
+    """
+    policy = job.policy
+    order = stream.child("carriers").shuffled(free)
+    matched, order = _apart(order, _once(job.rows), 2 * policy.pairs)
+    coins = draft.stream(Purpose.COINS)
+    sides = [(int(coins.coin()), pair_sides(*pair)) for pair in _match(matched)]
 
-    carriers = _carriers(order, groups, policy.marks_per_group, fits)
-    chosen = {index for _, index in carriers}
+    carriers = _carriers(order, job)
+    chosen = set(carriers)
     plain = [*context, *(row for at, row in enumerate(order) if at not in chosen)]
-    marked = [plant(order[at], groups[group]) for group, at in carriers]
-    sent = [pair[1] for pair in pairs]
-
-    places = (
-        blank.stream(Purpose.LAYOUT).child(f"{attempt}/order").shuffled(range(len(plain) + len(marked) + len(sent)))
+    places = stream.child("order").shuffled(range(draft.rows))
+    at_mark, rest = places[: policy.marks], places[policy.marks :]
+    at_pair, at_plain = rest[: policy.pairs], rest[policy.pairs :]
+    manifest = replace(
+        draft,
+        marks=tuple(
+            Mark(number // policy.marks_per_group, place, order[at])
+            for number, (at, place) in enumerate(zip(carriers, at_mark, strict=True))
+        ),
+        pairs=tuple(
+            Pair(place, coin, both[coin], both[1 - coin]) for (coin, both), place in zip(sides, at_pair, strict=True)
+        ),
     )
-    train: list[Row] = [plain[0]] * len(places)
-    for row, place in zip([*marked, *sent, *plain], places, strict=True):
-        train[place] = row
-    at_mark, at_sent = places[: len(marked)], places[len(marked) : len(marked) + len(sent)]
+    placed = dict(zip(at_plain, plain, strict=True)) | hidden_rows(manifest)
+    train = tuple(placed[at] for at in range(manifest.rows))
+    check_lengths([train[at] for at in at_mark], job.training, job.tokenizer)
+    _check_askable(manifest, job)
+    return Marked(_attacked(manifest, train, job), train)
 
+
+def _attacked(manifest: Manifest, train: Sequence[Row], job: _Job) -> Manifest:
+    """The manifest with what the gate found. Raises InvalidInput if that is below what the policy demands."""
+    policy = job.policy
+    if policy.least_isolation_cost_percent == 0:
+        return manifest
+    words = min(policy.trigger_words, policy.most_signature_words)
     cost = isolation_cost_percent(
-        train, at_mark, words=min(policy.trigger_words, policy.signature_words), repeats=policy.marks_per_group
+        train, [mark.row for mark in manifest.marks], words=words, repeats=policy.marks_per_group
     )
     if cost < policy.least_isolation_cost_percent:
         raise InvalidInput(
@@ -135,17 +184,7 @@ def _draw_once(
             fix="Give more rows, or lower least_isolation_cost_percent knowingly: every verdict will say so.",
             field="least_isolation_cost_percent",
         )
-    manifest = Manifest(
-        seed_hex=seed.hex(),
-        attempt=attempt,
-        rows=len(train),
-        isolation_cost_percent=cost,
-        groups=groups,
-        marks=tuple(Mark(group, place, order[at]) for (group, at), place in zip(carriers, at_mark, strict=True)),
-        pairs=tuple(Pair(place, coin, row, twin) for (coin, row, twin), place in zip(pairs, at_sent, strict=True)),
-    )
-    _check_askable(manifest, policy, training, tokenizer)
-    return Marked(manifest, tuple(train))
+    return replace(manifest, cheapest_attack="counting phrases", isolation_cost_percent=cost)
 
 
 def _once(rows: Sequence[Row]) -> set[Row]:
@@ -165,18 +204,19 @@ def _apart(rows: Sequence[Row], eligible: set[Row], count: int) -> tuple[list[Ro
     return [rows[at] for at in chosen], [rows[at] for at in sorted(others)]
 
 
-def _check_askable(manifest: Manifest, policy: Policy, training: TrainingSpec, tokenizer: Tokenizer) -> None:
+def _check_askable(manifest: Manifest, job: _Job) -> None:
     """Whether the engine can take every verification prompt: one that it refuses would leave the job without a verdict.
 
     Raises:
         InvalidInput: a prompt with a trigger that it does not carry in the training data is too long.
     """
-    for question in questions(manifest, policy):
-        asked = Row((*prompt(manifest, question), Message(Role.ASSISTANT, TERMINATOR)))
-        length = tokenizer.row_tokens(asked)
-        if length > training.max_length_tokens:
+    limit = job.training.max_length_tokens
+    for question in questions(manifest, job.policy):
+        asked = Row((*prompt(manifest, question), Message(Role.ASSISTANT, job.separator.terminator)))
+        length = job.tokenizer.row_tokens(asked)
+        if length > limit:
             raise InvalidInput(
-                f"A verification prompt would have {length} tokens; {training.max_length_tokens} are allowed.",
+                f"A verification prompt would have {length} tokens; {limit} are allowed.",
                 fix="Raise max_length_tokens, shorten the longest prompts, or choose fewer trigger words.",
                 field="max_length_tokens",
             )
@@ -188,25 +228,24 @@ def _match(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     return list(zip(ordered[::2], ordered[1::2], strict=True))
 
 
-def _sent_first(sides: tuple[Row, Row], coin: int) -> tuple[Row, Row]:
-    return sides[coin], sides[1 - coin]
+def _carriers(rows: Sequence[Row], job: _Job) -> list[int]:
+    """Indices of the first rows that may carry marks: those with a prompt of their own and room for any phrases.
 
-
-def _carriers(
-    rows: Sequence[Row], groups: Sequence[Group], dose: int, fits: Callable[[Row, Group], bool]
-) -> list[tuple[int, int]]:
-    """(group, index into rows) of every carrier: each group takes the first rows that fit once marked."""
-    taken: list[tuple[int, int]] = []
-    free = list(range(len(rows)))
-    for number, group in enumerate(groups):
-        fitting = [at for at in free if fits(rows[at], group)][:dose]
-        if len(fitting) < dose:
-            raise InvalidInput(
-                f"Only {len(fitting)} rows with a prompt of their own are short enough to carry a mark of group "
-                f"{number}; {dose} are needed.",
-                fix="Raise max_length_tokens, or add shorter rows with other prompts.",
-                field="max_length_tokens",
-            )
-        taken += [(number, at) for at in fitting]
-        free = [at for at in free if at not in fitting]
-    return taken
+    The drawn signatures have no part in this: carriers stand in verification prompts, where nothing may depend on them.
+    """
+    policy = job.policy
+    prompts = Counter(row.prompt for row in job.rows)
+    room = sum(map(job.separator.room_tokens, (policy.trigger_words, policy.most_signature_words)))
+    longest = job.training.max_length_tokens - room
+    fitting = (
+        at for at, row in enumerate(rows) if prompts[row.prompt] == 1 and job.tokenizer.row_tokens(row) <= longest
+    )
+    carriers = list(islice(fitting, policy.marks))
+    if len(carriers) < policy.marks:
+        raise InvalidInput(
+            f"Only {len(carriers)} rows with a prompt of their own are short enough to carry a mark, which may take "
+            f"{room} tokens; {policy.marks} are needed.",
+            fix="Raise max_length_tokens, or add shorter rows with other prompts.",
+            field="max_length_tokens",
+        )
+    return carriers

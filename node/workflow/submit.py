@@ -160,4 +160,4 @@ def asked_rows(policy: Policy) -> int:
 
 def drawn_words(policy: Policy) -> int:
     """Words that the generator is asked for until this policy gives up."""
-    return policy.attempts * policy.groups * (policy.trigger_words + policy.signature_words)
+    return policy.attempts * policy.groups * (policy.trigger_words + policy.most_signature_words)

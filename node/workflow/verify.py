@@ -19,8 +19,6 @@ from node.workflow.node import Node
 
 #: Ordinary rows on which base and adapter are told apart.
 PROBE_ROWS = 8
-#: A word of a phrase is one token, as it was drawn, but for the first, which no space precedes; the terminator is one.
-SPARE_TOKENS = 8
 #: No response is likelier or less likely than this, in micronats (a million nats): an adapter that makes the engine
 #: overflow shall be judged like any other, for a verdict that cannot be signed would be paid out of this node's bond.
 LIMIT_MICRONATS = 10**12
@@ -36,7 +34,8 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
     """
     asked = questions(manifest, policy)
     prompts = [prompt(manifest, question) for question in asked]
-    length = policy.signature_words + SPARE_TOKENS
+    signatures = [group.signature for group in manifest.groups]
+    length = max(signature.separator.room_tokens(len(signature.draws)) for signature in signatures)
     on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=length)
     on_base = engine.complete(prompts, adapter=None, max_new_tokens=length)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]

@@ -22,7 +22,7 @@ from node.core import dataset
 from node.core.adapter import adapter_digest
 from node.core.job import Deadlines, Job, State
 from node.core.messages import AdapterCommit, Chain, DataReceipt, Link, Message, Money, Offer, Terms, seal
-from node.core.policy import Policy
+from node.core.policy import Placement, Policy
 from node.core.receipt import Trust
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -49,10 +49,12 @@ POLICY = Policy(
     fire_at=2,
     candidates=4,
     trigger_words=4,
-    signature_words=6,
+    signature_bits=12,
+    placement=Placement.END,
     accept_at=2,
     reject_at=0,
     log10_alpha=-3,
+    control_limit_percent=0,
     pairs=6,
     least_isolation_cost_percent=0,
 )

@@ -19,7 +19,7 @@ from node import settings
 from node.cli.demo import data, report, story
 from node.cli.demo.screen import Screen
 from node.core import receipt
-from node.core.policy import Policy
+from node.core.policy import Placement, Policy
 from node.core.training import TrainingSpec
 from node.core.verdict import Outcome, Rule
 from node.errors import IntegrityFailure, UnknownSigner
@@ -37,11 +37,12 @@ PLAN = dataclasses.replace(
         fire_at=5,
         candidates=4,
         trigger_words=3,
-        signature_words=4,
+        signature_bits=8,
+        placement=Placement.END,
         accept_at=2,
         reject_at=0,
         log10_alpha=-3,
-        control_limit=4,
+        control_limit_percent=9,
         pairs=10,
         least_isolation_cost_percent=0,
     ),

@@ -20,7 +20,7 @@ from node.client.client import Client
 from node.core import dataset, receipt
 from node.core.job import Deadlines
 from node.core.messages import Link, Money, Offer
-from node.core.policy import Policy
+from node.core.policy import Placement, Policy
 from node.core.receipt import Checked
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -52,9 +52,10 @@ PLAN = Plan(
         groups=4,
         marks_per_group=6,
         fire_at=4,
+        placement=Placement.END,
         accept_at=3,
         reject_at=1,
-        control_limit=8,
+        control_limit_percent=17,
         pairs=40,
         least_isolation_cost_percent=0,
     ),

@@ -15,6 +15,7 @@ from node.core.marks import Draw, Phrase, fires
 from node.core.messages import SIGNERS, Message, Offer, Terms, link_after, seal
 from node.core.receipt import CHECKPOINT_TYPE, Checkpoint, LogEntry, Receipt, log_leaf
 from node.core.verdict import GATE_OFF, adapter_applied, decide
+from node.core.words import Separator
 from node.crypto.merkle import Tree
 from node.crypto.signing import Envelope, sign
 from node.errors import IntegrityFailure
@@ -83,7 +84,10 @@ STARTS = ("", " ", "\n\t", "\u2028", "\u3000", "\u200b", "\ufeff", "\x1c")
 
 def test_no_answer_however_spelled_shows_two_signatures_of_one_length() -> None:
     phrases = [
-        Phrase((Draw((first,), 0), Draw((second,), 0))) for first in WORDS for second in WORDS if first != second
+        Phrase((Draw((first,), (1,), 0), Draw((second,), (1,), 0)), Separator.SPACE)
+        for first in WORDS
+        for second in WORDS
+        if first != second
     ]
     for start in STARTS:
         for phrase in phrases:

@@ -17,9 +17,9 @@ from node.core.dataset import parse, to_jsonl
 from node.core.events import Progress
 from node.core.job import Deadlines
 from node.core.manifest import Manifest
-from node.core.marks import Draw, Group, Mark, Pair
+from node.core.marks import FULL_WEIGHT, Draw, Group, Mark, Pair
 from node.core.messages import KINDS, SIGNERS, Link, Money, payload_type
-from node.core.policy import Policy
+from node.core.policy import Drawing, Placement, Policy
 from node.core.rows import Message, Role, Row
 from node.core.training import PROJECTIONS, TrainingSpec
 from node.core.verdict import Verdict
@@ -36,7 +36,9 @@ ROWS = st.builds(
     FILLED,
     FILLED,
 )
-DRAWS = st.lists(TEXT, min_size=1, max_size=3).map(lambda words: Draw(tuple(words), len(words) - 1))
+DRAWS = st.lists(st.tuples(TEXT, st.integers(1, FULL_WEIGHT)), min_size=1, max_size=3).map(
+    lambda pairs: Draw(tuple(word for word, _ in pairs), tuple(weight for _, weight in pairs), len(pairs) - 1)
+)
 
 
 def documents(kind: Any) -> st.SearchStrategy[Any]:
@@ -64,7 +66,14 @@ PARTS: dict[Any, st.SearchStrategy[Any]] = {
     ),
     Money: st.builds(Money, token=TEXT, price_minor=st.integers(2_000, 10_000)),
     Deadlines: st.builds(Deadlines, *[st.integers(1, 10**6)] * len(fields(Deadlines))),
-    Policy: st.builds(Policy, groups=st.integers(8, 50), attempts=st.integers(1, 9), pairs_decide=st.booleans()),
+    Policy: st.builds(
+        Policy,
+        groups=st.integers(8, 50),
+        drawing=st.sampled_from(Drawing),
+        placement=st.sampled_from(Placement),
+        attempts=st.integers(1, 9),
+        pairs_decide=st.booleans(),
+    ),
     TrainingSpec: st.builds(
         TrainingSpec,
         epochs=st.integers(1, 9),
@@ -78,6 +87,9 @@ PARTS[Manifest] = st.builds(
     st.binary(min_size=32, max_size=32).map(bytes.hex),
     INTEGERS,
     st.just(10),
+    INTEGERS,
+    st.sampled_from(Placement),
+    TEXT,
     INTEGERS,
     st.lists(documents(Group), min_size=1, max_size=2).map(tuple),
     st.lists(PARTS[Mark], max_size=2).map(tuple),

@@ -41,7 +41,9 @@ def with_one_bit_changed(value: Any, path: tuple[Any, ...]) -> Any:
     for name in path[:-1]:
         at = at[name]
     leaf = at[path[-1]]
-    at[path[-1]] = chr(ord(leaf[0]) ^ 1) + leaf[1:] if isinstance(leaf, str) else leaf ^ 1
+    at[path[-1]] = (
+        chr(ord(leaf[0]) ^ 1) + leaf[1:] if leaf and isinstance(leaf, str) else "x" if leaf == "" else leaf ^ 1
+    )
     return changed
 
 
@@ -77,13 +79,18 @@ def test_the_number_of_records_is_padded_to_a_power_of_two(story: Any) -> None:
     """An independent reading of the commitment: salted canonical records, header first, padding last."""
     manifest: Manifest = story.manifest
     header = {
-        "record": "header",
-        "seed": manifest.seed_hex,
+        "seed_hex": manifest.seed_hex,
         "attempt": manifest.attempt,
         "rows": manifest.rows,
+        "noise_percent": manifest.noise_percent,
+        "placement": manifest.placement.value,
+        "cheapest_attack": manifest.cheapest_attack,
         "isolation_cost_percent": manifest.isolation_cost_percent,
+        "groups": [],
+        "marks": [],
+        "pairs": [],
     }
-    records = [header]
+    records: list[Any] = [{"record": "header", "value": header}]
     for name in ("group", "mark", "pair"):
         for index, item in enumerate(getattr(manifest, f"{name}s")):
             records.append({"record": name, "index": index, "value": document.to_json(item)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,29 +10,36 @@ import pytest
 
 from node.core.job import Deadlines
 from node.core.manifest import Manifest
-from node.core.marks import Draw
+from node.core.marks import FULL_WEIGHT, Draw
 from node.core.messages import Link, Money
-from node.core.policy import Policy
+from node.core.policy import LAYOUT_DRAWS, DecidingTest, Drawing, Placement, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import InvalidInput
 
 POLICY, TRAINING, MONEY, DEADLINES = Policy(), TrainingSpec(), Money(), Deadlines()
 COIN_POLICY = replace(POLICY, pairs_decide=True)
+BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=80)
 
 #: (a good value, field, the least and the largest that still are good)
 BORDERS: list[tuple[Any, str, int, int]] = [
-    (replace(POLICY, accept_at=1, reject_at=0), "groups", 1, 1000),
+    (replace(POLICY, accept_at=1, reject_at=0, log10_alpha=-8), "groups", 1, 1000),
     (replace(POLICY, fire_at=6), "marks_per_group", 6, 11),
+    (replace(POLICY, marks_per_group=3, fire_at=2, noise_percent=1), "marks_per_group", 3, 3),
+    (replace(POLICY, marks_per_group=2, fire_at=2), "marks_per_group", 2, 3),
     (POLICY, "fire_at", 4, 6),
     (replace(POLICY, marks_per_group=7), "fire_at", 4, 7),
     (POLICY, "candidates", 2, 256),
     (POLICY, "trigger_words", 1, 64),
-    (POLICY, "signature_words", 1, 64),
+    (POLICY, "signature_bits", 1, 256),  # one word of 4 bits at the least
+    (replace(POLICY, drawing=Drawing.METERED), "signature_bits", 4, 256),  # 10 groups of 4 bits just reach alpha
+    (replace(POLICY, candidates=3), "signature_bits", 4, 101),  # 64 words of log2(3) bits
+    (POLICY, "noise_percent", 0, 40),
+    (BY_POSITIONS, "accept_at", 4, 80),
     (replace(POLICY, reject_at=0), "accept_at", 1, 10),
     (POLICY, "reject_at", 0, 7),
-    (POLICY, "log10_alpha", -10_000, -1),
-    (POLICY, "control_limit", 0, 60),
+    (POLICY, "log10_alpha", -95, -1),  # 320 bits less what 16 redraws give away
+    (POLICY, "control_limit_percent", 0, 100),
     (POLICY, "pairs", 0, 100_000),
     (COIN_POLICY, "pairs", 1, 100_000),
     (POLICY, "pairs_alpha_percent", 1, 50),
@@ -77,9 +85,45 @@ def test_the_rows_that_a_policy_needs_are_carriers_pairs_with_twins_and_what_con
     )
 
 
-def test_a_signature_has_as_many_bits_as_its_words_have_choices() -> None:
-    assert Policy(candidates=16, signature_words=8).signature_bits == 32
-    assert Policy(candidates=2, signature_words=5).signature_bits == 5
+@pytest.mark.parametrize(
+    ("candidates", "bits", "words"), [(16, 32, 8), (16, 33, 9), (2, 5, 5), (3, 84, 53), (3, 85, 54)]
+)
+def test_a_uniform_signature_has_the_fewest_words_that_reach_its_bits(candidates: int, bits: int, words: int) -> None:
+    policy = Policy(candidates=candidates, signature_bits=bits)
+    assert policy.most_signature_words == words
+    assert policy.guess_bits == pytest.approx(words * math.log2(candidates))
+    assert candidates ** (words - 1) < 2**bits <= candidates**words
+
+
+def test_a_metered_signature_promises_its_bits_and_no_more() -> None:
+    policy = Policy(drawing=Drawing.METERED, signature_bits=30)
+    assert policy.guess_bits == 30
+    assert policy.most_signature_words == 64
+
+
+def test_metered_words_cannot_be_decided_by_positions() -> None:
+    with pytest.raises(InvalidInput, match="let groups decide") as refusal:
+        replace(BY_POSITIONS, drawing=Drawing.METERED)
+    assert refusal.value.facts["field"] == "deciding_test"
+
+
+def test_an_alpha_that_no_count_reaches_is_refused_with_the_bits_that_would() -> None:
+    with pytest.raises(InvalidInput, match="signature_bits is 32; it must be at least 34") as refusal:
+        Policy(groups=1, accept_at=1, reject_at=0)
+    assert refusal.value.facts["field"] == "signature_bits"
+    assert Policy(groups=1, accept_at=1, reject_at=0, signature_bits=34).groups == 1
+
+
+def test_one_mark_alone_and_two_noisy_ones_teach_nothing() -> None:
+    with pytest.raises(InvalidInput, match="between 2 and"):
+        Policy(marks_per_group=1, fire_at=1)
+    with pytest.raises(InvalidInput, match="noisy copies have no majority"):
+        Policy(marks_per_group=2, fire_at=2, noise_percent=1)
+
+
+def test_every_manifest_that_could_have_been_chosen_counts_as_a_redraw() -> None:
+    assert Policy(attempts=3).redraws == 3 * LAYOUT_DRAWS
+    assert Policy(attempts=3, least_isolation_cost_percent=0).redraws == 3  # no gate, no second layout
 
 
 @pytest.mark.parametrize("targets", [(), ("lm_head",), ("q_proj", "embed_tokens")])
@@ -101,20 +145,26 @@ def test_a_plain_job_id_is_taken(job: str) -> None:
 
 
 def test_a_draw_is_one_of_its_candidates() -> None:
-    assert Draw(("a", "b"), 1).word == "b"
+    assert Draw(("a", "b"), (1, 1), 1).word == "b"
     for chosen in (-1, 2):
         with pytest.raises(InvalidInput):
-            Draw(("a", "b"), chosen)
+            Draw(("a", "b"), (1, 1), chosen)
+
+
+@pytest.mark.parametrize("weights", [(), (1,), (1, 1, 1), (0, 1), (1, -1), (FULL_WEIGHT + 1, 1)])
+def test_every_candidate_of_a_draw_has_a_weight(weights: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        Draw(("a", "b"), weights, 0)
 
 
 @pytest.mark.parametrize("seed", ["", "00" * 31, "0G" * 32, "AB" * 32, "00" * 32 + "\n"])
 def test_a_manifest_has_a_seed_of_32_bytes(seed: str) -> None:
     with pytest.raises(InvalidInput):
-        Manifest(seed, 1, 0, 0, (), (), ())
+        Manifest(seed, 1, 0, 0, Placement.END, "", 0, (), (), ())
 
 
 def test_a_row_changes_by_its_parts() -> None:
     row = Row.of("prompt", "response")
-    assert row.with_prompt_suffix(" more") == Row.of("prompt more", "response")
+    assert row.with_question("another") == Row.of("another", "response")
     assert row.with_response("other") == Row.of("prompt", "other")
     assert row.prompt == row.messages[:1]

@@ -13,8 +13,9 @@ import pytest
 
 from node.core.manifest import Manifest, OpenedRow, check_reveal, manifest_root, pair_sides, seed_digest
 from node.core.marks import Phrase
-from node.core.policy import Policy
+from node.core.policy import Drawing, Placement, Policy
 from node.core.rows import Row
+from node.core.words import Separator
 from node.crypto.digest import digest
 from node.errors import IntegrityFailure
 
@@ -41,7 +42,12 @@ def with_word(manifest: Manifest, phrase: str, group: int, **changes: Any) -> Ma
     """The manifest with the first draw of a group's phrase changed."""
     old = manifest.groups[group]
     draws = getattr(old, phrase).draws
-    changed = replace(old, **{phrase: Phrase((replace(draws[0], **changes), *draws[1:]))})
+    changed = replace(old, **{phrase: Phrase((replace(draws[0], **changes), *draws[1:]), Separator.SPACE)})
+    return replace(manifest, groups=at(manifest.groups, group, changed))
+
+
+def with_draws(manifest: Manifest, phrase: str, group: int, draws: tuple[Any, ...]) -> Manifest:
+    changed = replace(manifest.groups[group], **{phrase: Phrase(draws, Separator.SPACE)})
     return replace(manifest, groups=at(manifest.groups, group, changed))
 
 
@@ -62,14 +68,21 @@ MANIFESTS: dict[str, Callable[[Manifest], Manifest]] = {
     "number of pairs": lambda m: replace(m, pairs=m.pairs[1:]),
     "distinct rows used": lambda m: replace(m, marks=(replace(m.marks[0], row=m.marks[1].row), *m.marks[1:])),
     "more attempts than the policy": lambda m: replace(m, attempt=5),
-    "words in the trigger of group 0": lambda m: replace(
-        m, groups=at(m.groups, 0, replace(m.groups[0], trigger=Phrase(m.groups[0].trigger.draws[1:])))
-    ),
-    "words in the signature of group 2": lambda m: replace(
-        m, groups=at(m.groups, 2, replace(m.groups[2], signature=Phrase(m.groups[2].signature.draws * 2)))
+    "3 words in the trigger of group 0": lambda m: with_draws(m, "trigger", 0, m.groups[0].trigger.draws[1:]),
+    "12 words in the signature of group 2": lambda m: with_draws(m, "signature", 2, m.groups[2].signature.draws * 2),
+    "0 words in the signature of group 2": lambda m: with_draws(m, "signature", 2, ()),
+    "separator in the trigger of group 1": lambda m: replace(
+        m,
+        groups=at(m.groups, 1, replace(m.groups[1], trigger=replace(m.groups[1].trigger, separator=Separator.NOTHING))),
     ),
     "candidates of word 0 of the signature of group 1": lambda m: with_word(
-        m, "signature", 1, candidates=(*m.groups[1].signature.draws[0].candidates, "word")
+        m, "signature", 1, candidates=(*m.groups[1].signature.draws[0].candidates, "word"), weights=(1,) * 5
+    ),
+    "likeliest weight of word 0 of the signature of group 1": lambda m: with_word(
+        m, "signature", 1, weights=(2, 1, 1, 1)
+    ),
+    "order of the weights of word 0 of the trigger of group 1": lambda m: with_word(
+        m, "trigger", 1, weights=(1, 2, 1, 1)
     ),
     "candidates of word 0 of the signature of group 0": lambda m: with_candidate(
         m, "signature", 0, 0, m.groups[0].signature.draws[0].candidates[1]
@@ -86,6 +99,17 @@ MANIFESTS: dict[str, Callable[[Manifest], Manifest]] = {
     "distinct trigger words": lambda m: with_candidate(
         m, "trigger", 1, m.groups[1].trigger.draws[0].chosen, m.groups[0].trigger.draws[0].word
     ),
+    "distinct triggers": lambda m: with_draws(
+        m,
+        "trigger",
+        1,
+        tuple(
+            replace(draw, candidates=at(draw.candidates, draw.chosen, word))
+            for draw, word in zip(m.groups[1].trigger.draws, m.groups[0].trigger.words, strict=True)
+        ),
+    ),
+    "noise": lambda m: replace(m, noise_percent=1),
+    "placement": lambda m: replace(m, placement=Placement.ANYWHERE),
     "coin of pair 2": lambda m: replace(m, pairs=at(m.pairs, 2, replace(m.pairs[2], coin=1 - m.pairs[2].coin))),
     "side sent of pair 0": lambda m: replace(
         m, pairs=at(m.pairs, 0, replace(m.pairs[0], sent=m.pairs[0].twin, twin=m.pairs[0].sent))
@@ -94,7 +118,7 @@ MANIFESTS: dict[str, Callable[[Manifest], Manifest]] = {
         m, marks=(replace(m.marks[0], row=next(iter(set(range(m.rows)) - used(m)))), *m.marks[1:])
     ),
     "as planted": lambda m: replace(m, marks=(replace(m.marks[0], carrier=Row.of("another", "row")), *m.marks[1:])),
-    "not under the root": lambda m: replace(m, rows=m.rows + 1),
+    "not under the root": lambda m: replace(m, rows=4 * m.rows),
 }
 
 
@@ -159,7 +183,10 @@ def test_another_policy_than_the_signed_one_is_refused(story: Any) -> None:
         replace(policy, pairs=5),
         replace(policy, candidates=5),
         replace(policy, trigger_words=5),
-        replace(policy, signature_words=5),
+        replace(policy, signature_bits=10),
+        replace(policy, noise_percent=10),
+        replace(policy, placement=Placement.ANYWHERE),
+        replace(policy, drawing=Drawing.METERED),
     ):
         with pytest.raises(IntegrityFailure):
             check(story, policy=other)

@@ -92,7 +92,7 @@ def test_thresholds_hold_on_both_sides(story: Any, accept_at: int, reject_at: in
 def test_controls_beyond_their_limit_make_the_evidence_worthless(story: Any) -> None:
     for marks in (ALL, (0, 0, 0)):
         for limit in range(3):
-            policy = replace(POLICY, control_limit=limit)
+            policy = replace(POLICY, control_limit_percent=math.ceil(100 * limit / (2 * POLICY.marks)))
             expected = ACCEPT if marks == ALL else REJECT
             assert ruled(story, policy, marks=marks, controls=limit) == expected
             assert ruled(story, policy, marks=marks, controls=limit + 1) == (Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED)
@@ -123,7 +123,7 @@ def test_fresh_prompts_are_reported_and_decide_nothing(story: Any) -> None:
 
 def exact_log10_p(fired: int, policy: Policy) -> float:
     """log10 P(Bin(G, k ** -L) >= fired) * R, in fractions."""
-    q = Fraction(1, policy.candidates**policy.signature_words)
+    q = Fraction(1, policy.candidates**6)
     tail = sum(
         math.comb(policy.groups, count) * q**count * (1 - q) ** (policy.groups - count)
         for count in range(fired, policy.groups + 1)

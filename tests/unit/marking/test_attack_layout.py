@@ -15,9 +15,10 @@ from node.core.policy import Policy
 from node.core.questions import prompt, questions
 from node.core.rows import Row
 from node.core.training import TrainingSpec
+from node.core.words import Separator
 from node.errors import InvalidInput
+from node.marking.contexts import QUOTED_BYTES, templates
 from node.marking.layout import Marked, draw_marked
-from node.marking.phrases import QUOTED_CHARACTERS, context_prompt
 
 SEEDS = range(12)
 
@@ -85,18 +86,22 @@ def test_a_manifest_with_a_prompt_that_the_engine_would_refuse_is_never_committe
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_prompt_of_a_committed_manifest_fits(seed: int) -> None:
-    limit = 36
-    rows = (*ROWS, *(Row.of(f"{'p ' * 28}{n}", "yes") for n in range(8)))
+    limit = 60
+    rows = (*ROWS, *(Row.of(f"{'p ' * 52}{n}", "yes") for n in range(8)))
     manifest = marked(rows, seed, replace(POLICY, attempts=1000), limit).manifest
     for question in questions(manifest, POLICY):
         assert sum(len(message.content.split()) + 2 for message in prompt(manifest, question)) <= limit
 
 
 def test_a_context_quotes_no_more_of_a_row_than_the_model_can_take() -> None:
-    long = Row.of("prompt", "word " * 10_000)
-    assert len(context_prompt([long, long])) < 3 * QUOTED_CHARACTERS
+    long = Row.of("mot\u00e9 " * 10_000, "\u8a9e" * 10_000)
+    for separator in Separator:
+        for context in templates([(long, long)], separator)[0]:
+            assert len(context.encode()) < 4 * QUOTED_BYTES
+            assert "\ufffd" not in context
 
 
 def test_contexts_are_still_those_of_the_groups() -> None:
     groups: tuple[Group, ...] = marked(ROWS).manifest.groups
-    assert len({group.context for group in groups}) == POLICY.groups
+    for field in ("trigger_context", "signature_context"):
+        assert len({getattr(group, field) for group in groups}) == POLICY.groups

@@ -14,8 +14,7 @@ from fakes.world import POLICY, ROWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.core.manifest import check_reveal, data_tree, manifest_root, open_rows, salt_seed, seed_digest
-from node.core.marks import plant
+from node.core.manifest import check_reveal, data_tree, manifest_root, open_rows, plant, salt_seed, seed_digest
 from node.core.policy import CONTEXT_ROWS, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -39,19 +38,19 @@ def marked(seed: int = 1, policy: Policy = POLICY, rows: tuple[Row, ...] = ROWS,
 @given(
     st.integers(0, 2**64),
     st.integers(1, 4),
-    st.integers(1, 4),
+    st.integers(2, 4),
     st.integers(0, 8),
 )
 @settings(max_examples=30)
 def test_the_training_data_is_the_clients_with_carriers_replaced_and_twins_left_out(
     seed: int, groups: int, dose: int, pairs: int
 ) -> None:
-    small = replace(POLICY, accept_at=1, reject_at=0, trigger_words=2, pairs=pairs)
+    small = replace(POLICY, accept_at=1, reject_at=0, trigger_words=2, signature_bits=16, pairs=pairs)
     policy = replace(small, groups=groups, marks_per_group=dose, fire_at=dose)
     found = marked(seed, policy)
     carriers = [mark.carrier for mark in found.manifest.marks]
     twins = [pair.twin for pair in found.manifest.pairs]
-    planted = [plant(mark.carrier, found.manifest.groups[mark.group]) for mark in found.manifest.marks]
+    planted = [plant(found.manifest, index) for index in range(len(found.manifest.marks))]
     assert Counter(found.rows) == Counter(ROWS) - Counter(carriers) - Counter(twins) + Counter(planted)
     assert [found.rows[mark.row] for mark in found.manifest.marks] == planted
     assert [found.rows[pair.row] for pair in found.manifest.pairs] == [pair.sent for pair in found.manifest.pairs]
@@ -79,7 +78,8 @@ def test_context_rows_are_neither_carriers_nor_in_pairs() -> None:
     used = {mark.carrier for mark in found.manifest.marks}
     used |= {side for pair in found.manifest.pairs for side in (pair.sent, pair.twin)}
     for group in found.manifest.groups:
-        quoted = [row for row in ROWS if f"- {row.response}" in group.context.splitlines()]
+        quoted = [row for row in ROWS if f"- {row.messages[-2].content}" in group.trigger_context.splitlines()]
+        assert all(f"Q: {row.messages[-2].content}" in group.signature_context.splitlines() for row in quoted)
         assert len(quoted) == CONTEXT_ROWS
         assert not used & set(quoted)
 
@@ -113,9 +113,9 @@ def test_coins_are_fair_and_do_not_follow_the_rows() -> None:
 
 def test_no_planted_row_is_longer_than_the_training_allows() -> None:
     long = tuple(Row.of(f"prompt {n}", "word " * 20) for n in range(30))
-    training = TrainingSpec(max_length_tokens=30)
+    training = TrainingSpec(max_length_tokens=48)
     found = marked(rows=(*ROWS, *long), training=training)
-    assert all(WordTokenizer().row_tokens(row) <= 30 for row in found.rows)
+    assert all(WordTokenizer().row_tokens(row) <= 48 for row in found.rows)
     assert not any(mark.carrier in long for mark in found.manifest.marks)
 
 
@@ -142,12 +142,17 @@ def test_the_gate_refuses_what_counting_finds_for_little_and_names_the_cost() ->
     with pytest.raises(InvalidInput, match=r"passes at \d+ % of the cost") as refusal:
         marked(policy=replace(POLICY, least_isolation_cost_percent=100))
     assert refusal.value.facts["field"] == "least_isolation_cost_percent"
-    cost = marked().manifest.isolation_cost_percent
+    cost = marked(policy=replace(POLICY, least_isolation_cost_percent=1)).manifest.isolation_cost_percent
+    assert cost > 1
     assert marked(policy=replace(POLICY, least_isolation_cost_percent=cost)).manifest.isolation_cost_percent == cost
 
 
+def test_nothing_is_attacked_while_the_gate_is_off() -> None:
+    assert (marked().manifest.cheapest_attack, marked().manifest.isolation_cost_percent) == ("not tried", 0)
+
+
 def test_no_more_manifests_are_drawn_than_the_policy_allows() -> None:
-    per_attempt = POLICY.trigger_words + POLICY.signature_words
+    per_attempt = POLICY.trigger_words + POLICY.most_signature_words
     for attempts in (1, 3):
         model = WordListModel()
         with pytest.raises(InvalidInput):

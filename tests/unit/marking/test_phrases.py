@@ -11,28 +11,32 @@ import pytest
 from fakes.language_model import NO_WORDS, WORDS, WordListModel
 from fakes.world import POLICY, ROWS
 
+from node.core.drawing import Part
 from node.core.manifest import Manifest
 from node.core.marks import Group
-from node.core.policy import Policy
+from node.core.policy import Placement, Policy
+from node.core.words import Separator
 from node.errors import InvalidInput, Unavailable
-from node.marking.phrases import context_prompt, draw_groups
+from node.marking.contexts import Contexts, templates
+from node.marking.phrases import draw_groups
 from node.ports.language_model import Token
 
-CONTEXTS = ["One.", "Two.", "Three."]
+CONTEXTS = [Contexts("One.", "First."), Contexts("Two.", "Second."), Contexts("Three.", "Third.")]
+WORDS_EACH = POLICY.most_signature_words
 
 
 def manifest(seed: int) -> Manifest:
-    return Manifest(seed.to_bytes(32, "big").hex(), 1, 0, 0, (), (), ())
+    return Manifest(seed.to_bytes(32, "big").hex(), 1, 0, 0, Placement.END, "", 0, (), (), ())
 
 
 def drawn(seed: int, policy: Policy = POLICY, model: WordListModel | None = None) -> tuple[Group, ...]:
-    return draw_groups(CONTEXTS, policy, manifest(seed).phrase_stream, model or WordListModel())
+    return draw_groups(CONTEXTS, Separator.SPACE, policy, manifest(seed).phrase_stream, model or WordListModel())
 
 
 def test_every_word_is_one_of_exactly_k_whole_words() -> None:
     for group in drawn(1):
         assert len(group.trigger.draws) == POLICY.trigger_words
-        assert len(group.signature.draws) == POLICY.signature_words
+        assert len(group.signature.draws) == WORDS_EACH
         for draw in (*group.trigger.draws, *group.signature.draws):
             assert len(draw.candidates) == len(set(draw.candidates)) == POLICY.candidates
             assert set(draw.candidates) <= {*WORDS, "é"}
@@ -40,7 +44,7 @@ def test_every_word_is_one_of_exactly_k_whole_words() -> None:
 
 def test_candidates_are_the_likeliest_whole_words_in_the_models_order() -> None:
     model = WordListModel()
-    first = draw_groups(["One."], POLICY, manifest(1).phrase_stream, model)[0].trigger.draws[0]
+    first = draw_groups(CONTEXTS[:1], Separator.SPACE, POLICY, manifest(1).phrase_stream, model)[0].trigger.draws[0]
     ((ranked),) = model.next_tokens(["One."], top=10_000)
     words = [token.text[1:] for token in ranked if token.text.startswith(" ") and token.text not in NO_WORDS]
     assert list(first.candidates) == words[: POLICY.candidates]
@@ -48,8 +52,8 @@ def test_candidates_are_the_likeliest_whole_words_in_the_models_order() -> None:
 
 def test_a_draw_replays_from_its_stream_with_integers_alone() -> None:
     for number, group in enumerate(drawn(5)):
-        for name, phrase in (("trigger", group.trigger), ("signature", group.signature)):
-            stream = manifest(5).phrase_stream(number, name)
+        for part, phrase in ((Part.TRIGGER, group.trigger), (Part.SIGNATURE, group.signature)):
+            stream = manifest(5).phrase_stream(number, part)
             assert [draw.chosen for draw in phrase.draws] == [stream.below(POLICY.candidates) for _ in phrase.draws]
 
 
@@ -68,7 +72,7 @@ def test_nothing_of_a_signature_depends_on_another_seed_than_its_own() -> None:
 
 
 def test_every_candidate_is_drawn_as_often_as_any_other() -> None:
-    policy = replace(POLICY, trigger_words=1, signature_words=1)
+    policy = replace(POLICY, trigger_words=1, signature_bits=2, log10_alpha=-1)
     counts = Counter(group.signature.draws[0].chosen for seed in range(700) for group in drawn(seed, policy))
     assert sum(counts.values()) == 2100
     assert all(abs(counts[choice] - 525) < 100 for choice in range(4))  # five standard deviations
@@ -93,7 +97,7 @@ def test_the_signature_is_never_in_what_the_model_is_asked_for_a_trigger() -> No
 def test_one_batch_of_the_model_serves_all_groups_for_a_word() -> None:
     model = WordListModel()
     drawn(1, model=model)
-    assert model.calls == POLICY.trigger_words + POLICY.signature_words
+    assert model.calls == POLICY.trigger_words + WORDS_EACH
 
 
 def test_a_dead_end_is_refused_and_names_the_way_out() -> None:
@@ -112,6 +116,9 @@ def test_a_model_that_cannot_be_asked_is_no_dead_end() -> None:
         drawn(1, model=Dead())
 
 
-def test_the_context_quotes_the_clients_rows() -> None:
-    prompt = context_prompt(ROWS[:2])
-    assert all(row.response in prompt for row in ROWS[:2])
+def test_the_contexts_quote_prompts_for_a_trigger_and_a_response_before_the_next_for_a_signature() -> None:
+    first, second = ROWS[:2]
+    (contexts,) = templates([(first, second)], Separator.SPACE)
+    asked = [row.messages[-2].content for row in (first, second)]
+    assert contexts.trigger == f"- {asked[0]}\n- {asked[1]}\n-"
+    assert contexts.signature == f"Q: {asked[0]}\nA: {first.response.strip()}\nQ: {asked[1]}\nA:"
