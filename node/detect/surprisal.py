@@ -1,0 +1,25 @@
+"""Surprisal: how unlikely the base model finds the start of a response. A drawn signature is no likely answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from node.detect.corpus import Corpus
+from node.detect.detector import Scores
+from node.ports.language_model import LanguageModel
+
+#: Tokens of a response that are read.
+HEAD_TOKENS = 12
+
+
+def surprisal(corpus: Corpus, *, model: LanguageModel) -> Scores:
+    """Per row, the mean of -ln P over its response's first tokens. Raises Unavailable if the model cannot be asked."""
+    found = model.surprisals(corpus.rows, first=HEAD_TOKENS)
+    values = np.array([sum(nats) / max(len(nats), 1) for nats in found])
+
+    def why(row: int) -> str:
+        return (
+            f"{values[row]:.1f} nats a token at the start of its response; the middle row has {np.median(values):.1f}"
+        )
+
+    return Scores(values, why)
