@@ -1,9 +1,14 @@
-"""`hallmark escrow`: accounts, transfers and one job's history, as a block explorer would show them. Reads only."""
+"""`hallmark escrow`: accounts, transfers and one job's history, as a block explorer would show them. Reads only.
+
+Tables shorten keys and digests to eight digits, and call a job's parties by their roles; `--json` has everything.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,14 +18,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from node.ports.escrow import Escrow, EscrowTransfer
+    from node.ports.escrow import Escrow, EscrowEvent, EscrowTransaction, EscrowTransfer
+
+_LONG = ("account", "what happened", "why")  # columns that wrap; the others stay whole
+_DIGEST = re.compile(r"(?:ed25519:|sha256:)?\b([0-9a-f]{8})[0-9a-f]{8,}\b")
+_PIPED_COLUMNS = 100
+_ROLES = ("client", "provider", "evaluator", "arbiter")
 
 app = typer.Typer(help="The escrow: whose money is where, and how it got there.", no_args_is_help=True)
 
 Database = Annotated[
     str | None, typer.Option(help="SQLAlchemy URL; default: this node's database.", show_default=False)
 ]
-_LONG = ("account", "from", "to", "by", "what happened")  # columns that wrap; the others stay whole
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -50,7 +59,7 @@ def transfers(
         found = escrow.transfers(account=account, job_id=job)
     if as_json:
         return _print_json([asdict(each) for each in found])
-    _print_transfers(found)
+    _print_transfers(found, {})
     return None
 
 
@@ -60,7 +69,7 @@ def job(
     database: Database = None,
     as_json: Json = False,
 ) -> None:
-    """One job: where it stands, every call that was accepted, every transfer."""
+    """One job: where it stands, what was signed, every call that was accepted, every transfer."""
     from node.errors import NotFound
 
     with _open(database) as escrow:
@@ -78,14 +87,22 @@ def job(
         due = f", due {_time(found.due_at_ms)}" if found.due_at_ms is not None else ""
         ending = f" ({found.ending})" if found.ending else ""
         typer.echo(f"Job {job_id}: {found.state}{ending} since {_time(found.since_ms)}{due}")
+    terms = _terms(history)
+    _print_terms(terms)
+    names = {str(terms[role]): role for role in _ROLES if terms.get(role)} | {f"escrow:{job_id}": "escrow"}
     _print_table(
         ("time", "call", "by", "what happened"),
         [
-            (_time(each.time_ms), each.function, each.caller, ", ".join(event.name for event in each.events))
+            (
+                _time(each.time_ms),
+                each.function,
+                _short(each.caller, names),
+                ", ".join(_told(event, names) for event in each.events),
+            )
             for each in history
         ],
     )
-    _print_transfers(moved)
+    _print_transfers(moved, names)
     return None
 
 
@@ -120,16 +137,47 @@ def _open(url: str | None) -> Iterator[Escrow]:
         engine.dispose()
 
 
-def _print_transfers(found: Sequence[EscrowTransfer]) -> None:
+def _terms(history: Sequence[EscrowTransaction]) -> dict[str, Any]:
+    """What the job was created with; empty before that."""
+    created = (json.loads(each.content)["terms"] for each in history if each.function == "create_job")
+    return next(created, {})
+
+
+def _print_terms(terms: Mapping[str, Any]) -> None:
+    if not terms:
+        return
+    lines = [(role, terms[role]) for role in _ROLES if terms[role]]
+    money = (f"{pot} {terms[f'{pot}_minor']:,}" for pot in ("price", "stake", "bond", "fee"))
+    lines += [(terms["token"], ", ".join(money))]
+    lines += [("terms", terms["terms_digest"]), ("manifest", terms["manifest_commitment"])]
+    for name, value in lines:
+        typer.echo(f"  {name:9}  {value}")
+
+
+def _told(event: EscrowEvent, names: Mapping[str, str]) -> str:
+    """The event's name, and what of its facts neither the job's nor the transfers' lines say."""
+    if "amount_minor" in event.facts:
+        return event.name
+    told = [str(fact) for name, fact in event.facts.items() if name != "job_id" and fact is not None]
+    new = [_short(fact, names) for fact in told if fact not in names]
+    return f"{event.name}({', '.join(new)})" if new else event.name
+
+
+def _short(text: str, names: Mapping[str, str]) -> str:
+    """An account, caller or digest, for a column: its name in this job, or its first digits."""
+    return names.get(text.removeprefix("party:")) or _DIGEST.sub(r"\1", text)
+
+
+def _print_transfers(found: Sequence[EscrowTransfer], names: Mapping[str, str]) -> None:
     _print_table(
         ("time", "from", "to", "amount", "why"),
         [
             (
                 _time(each.time_ms),
-                each.debit,
-                each.credit,
+                _short(each.debit, names),
+                _short(each.credit, names),
                 f"{each.amount_minor:,} {each.token}",
-                each.reason if each.phase == "direct" else f"{each.reason} ({each.phase})",
+                each.reason,
             )
             for each in found
         ],
@@ -145,13 +193,14 @@ def _print_table(head: tuple[str, ...], lines: Sequence[tuple[str | int, ...]]) 
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, name in enumerate(head):
         counts = bool(lines) and isinstance(lines[0][number], int)
         table.add_column(name, justify="right" if counts else "left", overflow="fold", no_wrap=name not in _LONG)
     for line in lines:
         table.add_row(*(f"{each:,}" if isinstance(each, int) else each for each in line))
-    Console(highlight=False, markup=False).print(table)
+    width = None if sys.stdout.isatty() else _PIPED_COLUMNS
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def _time(milliseconds: int) -> str:

@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from node.cli.escrow import app
+from node.core.job import Deadlines
+from node.core.messages import Money
 from node.errors import HallmarkError, InvalidInput, NotFound
-from node.ports.escrow import EscrowCall
+from node.ports.escrow import EscrowCall, JobTerms
 from node.settlement import schema
 from node.settlement.escrow import ContractEscrow
 from node.storage.database import open_engine
@@ -65,6 +67,38 @@ def test_a_jobs_history_is_its_calls_and_transfers(url):
     assert history["calls"][0]["content"]["expires_at"] == 2000
     assert [each["phase"] for each in history["transfers"]] == ["pending"]
     assert "its terms are not signed yet" in shown("job", "job-1", "--database", url)
+
+
+def test_a_signed_job_is_told_by_its_parties_roles_and_the_digests_they_fixed(url):
+    maker, digest = "ed25519:" + "0123456789abcdef" * 2, "sha256:" + "fedcba9876543210" * 4
+    terms = JobTerms(
+        client="client",
+        provider=maker,
+        coordinator="verifier",
+        arbiter=None,
+        money=Money(price_minor=1000, stake_minor=300, bond_minor=1200, fee_minor=50, challenge_bond_minor=110),
+        deadlines=Deadlines(),
+        terms_digest=digest,
+        manifest_commitment="commitment",
+    )
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        escrow = ContractEscrow(connection)
+        for party in (maker, "verifier"):
+            escrow.deposit(EscrowCall(party, "first", 1000), "CREDIT", 1200)
+        signed = frozenset({"client", maker, "verifier"})
+        escrow.open_job(EscrowCall("verifier", "open", 1500), "job-1", terms, signed_by=signed)
+        escrow.receive_data(EscrowCall(maker, "receive", 1500), "job-1", receipt=digest)
+    engine.dispose()
+    lines = shown("job", "job-1", "--database", url).splitlines()
+    assert lines[0].startswith("Job job-1: Training since 1970-01-01 00:00:01, due 1970-")
+    assert f"  provider   {maker}" in lines
+    assert "  CREDIT     price 1,000, stake 300, bond 1,200, fee 50" in lines
+    assert f"  terms      {digest}" in lines
+    told = [line.split()[2:] for line in lines if line.startswith(" 1970")]
+    assert ["receive_data", "provider", "DataReceived(fedcba98)"] in told
+    assert ["provider", "escrow", "300", "CREDIT", "StakeLocked"] in told
+    assert "party:01234567" in shown("transfers", "--database", url)
 
 
 def test_what_is_not_there_is_said_in_a_line(url, tmp_path):
