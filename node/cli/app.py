@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import coordinator, escrow, provider, receipt, redteam
+from node.cli import coordinator, escrow, plan, provider, receipt, redteam
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -35,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")

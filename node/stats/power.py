@@ -8,6 +8,7 @@ succeed independently of each other. All logarithms are natural.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -66,18 +67,26 @@ def log_passes(needed: int, trials: int, chance: float) -> float:
 def least_design(
     honest: float, caught: Callable[[Design], bool], *, log_false_reject: float, most: int
 ) -> Design | None:
-    """The design with the fewest trials that passes honest providers and catches cheats; None if `most` do not do.
+    """The design with the fewest trials that passes honest providers and catches cheats; None unless `most` trials do.
 
     An honest provider's trials succeed independently with probability `honest` or more each; it misses `needed` with
     ln P <= `log_false_reject`. `caught` says whether a design stops every cheat; asking for more must not undo that.
     Of the designs with the fewest trials, the one that asks for the fewest successes.
     """
-    if honest <= 0:
+    if honest <= 0 or not caught(Design(most, _reached(honest, most, log_false_reject))):
         return None
-    reachable = 0
-    for trials in range(1, most + 1):
-        while binomial.log_cdf(reachable, trials, math.log(honest)) <= log_false_reject:
-            reachable += 1
-        if reachable and caught(Design(trials, reachable)):
-            return next(design for k in range(1, reachable + 1) if caught(design := Design(trials, k)))
-    return None
+    strictest = Design(0, 0)
+    while not caught(strictest):
+        trials = strictest.trials + 1
+        strictest = Design(trials, _reached(honest, trials, log_false_reject, at_least=strictest.needed))
+    return next(each for k in range(strictest.needed + 1) if caught(each := Design(strictest.trials, k)))
+
+
+def _reached(honest: float, trials: int, log_false_reject: float, at_least: int = 0) -> int:
+    """The most successes that an honest provider reaches but for the probability allowed; `at_least` is known."""
+    return bisect_left(
+        range(trials + 1),
+        True,
+        lo=at_least,
+        key=lambda k: binomial.log_cdf(k, trials, math.log(honest)) > log_false_reject,
+    )

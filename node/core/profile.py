@@ -1,0 +1,143 @@
+"""A calibration profile: how often groups of marks were learned, and held-out pairs won, in measured trainings.
+
+Between and beyond what was measured one thing is assumed, monotonicity: more marks of a group, or more epochs, never
+make it fire less often, nor more epochs win fewer pairs. So a cell that was measured bounds every cell that has more,
+from below, and every cell that has less, from above; where no cell says anything the bounds are 0 and 1.
+Each limit by itself is wrong with a probability of at most 5 %, if groups and pairs of one training behave as if they
+were independent. Knows nothing of how cells are measured.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from node.core.policy import Policy
+from node.core.training import TrainingSpec
+from node.crypto.digest import Digest
+from node.errors import InvalidInput
+from node.stats.binomial import clopper_pearson
+
+#: Each of the two limits holds at 95 %.
+TWO_SIDED_CONFIDENCE = 0.90
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCell:
+    """`fired` of `groups` groups, of which `marks` marks each were trained on for `epochs` epochs.
+
+    A group fired when more than half of these marks' prompts showed its signature, as a policy with m = `marks` and the
+    least `fire_at` asks for. A provider that saw `marks` of more marks needs more than half of all of them: it fires no
+    more often, if a prompt that was not trained on shows the signature no more readily than one that was.
+
+    Raises:
+        InvalidInput: a count is out of range.
+    """
+
+    marks: int
+    epochs: int
+    fired: int
+    groups: int
+
+    def __post_init__(self) -> None:
+        if not (self.marks >= 1 and self.epochs >= 1 and 0 <= self.fired <= self.groups and self.groups >= 1):
+            raise InvalidInput(
+                f"{self.fired} of {self.groups} groups of {self.marks} marks after {self.epochs} epochs were not "
+                "measured.",
+                field="groups",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PairCell:
+    """`won` of `pairs` held-out pairs, whose sent rows were trained on for `epochs` epochs.
+
+    Raises:
+        InvalidInput: a count is out of range.
+    """
+
+    epochs: int
+    won: int
+    pairs: int
+
+    def __post_init__(self) -> None:
+        if not (self.epochs >= 1 and 0 <= self.won <= self.pairs and self.pairs >= 1):
+            raise InvalidInput(
+                f"{self.won} of {self.pairs} pairs after {self.epochs} epochs were not measured.", field="pairs"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What was measured, and on what.
+
+    Attributes:
+        base_model, base_model_name: the model that was fine-tuned.
+        dataset: digest of the rows that every seed drew from.
+        rows: rows of one training, marks included.
+        training: its specification; the cells say for how many epochs.
+        policy: how phrases were drawn and planted. Its counts are those of one training; its thresholds mean nothing.
+        seeds: trainings of each number of epochs, with seeds from 1.
+        groups, pairs: the cells.
+
+    Raises:
+        InvalidInput: nothing was measured, or a cell occurs twice.
+    """
+
+    base_model: Digest
+    base_model_name: str
+    dataset: Digest
+    rows: int
+    training: TrainingSpec
+    policy: Policy
+    seeds: int
+    groups: tuple[GroupCell, ...]
+    pairs: tuple[PairCell, ...]
+
+    def __post_init__(self) -> None:
+        if self.rows < 1 or self.seeds < 1 or not self.groups:
+            raise InvalidInput("A profile needs rows, seeds and groups that were measured.", field="groups")
+        doses = {(cell.marks, cell.epochs) for cell in self.groups}
+        if len(doses) < len(self.groups) or len({cell.epochs for cell in self.pairs}) < len(self.pairs):
+            raise InvalidInput("A profile holds every cell once.", field="groups")
+
+    @property
+    def doses(self) -> tuple[int, ...]:
+        """Marks per group that were measured, rising."""
+        return tuple(sorted({cell.marks for cell in self.groups}))
+
+    @property
+    def most_epochs(self) -> int:
+        """Of longer trainings the profile says nothing."""
+        return max([cell.epochs for cell in self.groups] + [cell.epochs for cell in self.pairs])
+
+    def group_fires_at_least(self, marks: int, epochs: int) -> float:
+        """Lower limit of P(a group fires), all of its `marks` trained on for `epochs`."""
+        known = (cell for cell in self.groups if cell.marks <= marks and cell.epochs <= epochs)
+        return max((limits(cell.fired, cell.groups)[0] for cell in known), default=0.0)
+
+    def group_fires_at_most(self, marks: int, epochs: int) -> float:
+        """Upper limit of P(a group fires), `marks` of its marks trained on for `epochs`."""
+        cell = self.cell_above(marks, epochs)
+        return limits(cell.fired, cell.groups)[1] if cell else 1.0
+
+    def cell_above(self, marks: int, epochs: int) -> GroupCell | None:
+        """The measured cell on which `group_fires_at_most` rests."""
+        known = (cell for cell in self.groups if cell.marks >= marks and cell.epochs >= epochs)
+        return min(known, key=lambda cell: limits(cell.fired, cell.groups)[1], default=None)
+
+    def pair_won_at_least(self, epochs: int) -> float:
+        """Lower limit of P(a pair is won), its sent row trained on for `epochs`."""
+        known = (cell for cell in self.pairs if cell.epochs <= epochs)
+        return max((limits(cell.won, cell.pairs)[0] for cell in known), default=0.0)
+
+    def pair_won_at_most(self, epochs: int) -> float:
+        """Upper limit of P(a pair is won), its sent row trained on for `epochs`."""
+        known = (cell for cell in self.pairs if cell.epochs >= epochs)
+        return min((limits(cell.won, cell.pairs)[1] for cell in known), default=1.0)
+
+
+@functools.cache
+def limits(count: int, trials: int) -> tuple[float, float]:
+    """Lower and upper limit of a chance that came true `count` times in `trials`."""
+    return clopper_pearson(count, trials, TWO_SIDED_CONFIDENCE)

@@ -1,0 +1,91 @@
+"""Why no policy meets some targets, and what would: one target changed, or more calibration. Changes nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from node.core.plan import Mix, Targets, best_plan, doses, groups_mix
+from node.core.profile import Profile, limits
+from node.errors import InvalidInput
+
+MORE_ROWS = MORE_GROUPS = (2, 4, 8, 16, 32, 64)
+WEAKER_EPS = (1e-6, 1e-4, 1e-3, 0.01, 0.05)
+WEAKER_FALSE_REJECT = (0.02, 0.05, 0.1, 0.2)
+SMALLER_SHARES = tuple(percent / 100 for percent in range(95, 0, -5))
+
+
+def unmet(targets: Targets, profile: Profile) -> InvalidInput:
+    """The refusal of `targets`, for which `best_plan` finds no policy."""
+    changes = list(_changes(targets, profile))
+    fix = f"What would do: {'; or '.join(changes)}." if changes else "Calibrate with more groups and longer trainings."
+    return InvalidInput(f"No policy meets these targets. {_reason(targets, profile)}", fix=fix, field="targets")
+
+
+def _reason(targets: Targets, profile: Profile) -> str:
+    """On the dose at which one group tells most between honest and cheating providers."""
+    told = [
+        (profile.group_fires_at_least(dose, targets.epochs), dose, mix)
+        for dose in doses(profile)
+        if dose <= targets.rows
+        for mix in (groups_mix(profile, dose, targets.rows, targets.catch_share * targets.epochs),)
+    ]
+    if not told:
+        return f"{targets.rows} rows hold no group of a dose that was measured."
+    honest, dose, mix = max(told, key=lambda each: each[0] - each[2].chance)
+    reason = (
+        f"With {dose} marks a group, {honest:.0%} of an honest provider's groups are sure to fire; of a cheat's that "
+        f"trains on {mix.rows / targets.rows:.0%} of the rows for {mix.epochs} epochs, {mix.chance:.0%} cannot be "
+        f"excluded{_because(profile, targets.rows, dose, mix)}"
+    )
+    if mix.chance < honest:
+        return f"{reason}. To tell these apart takes more groups than {targets.rows} rows or one policy hold."
+    return f"{reason}."
+
+
+def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
+    """What is known of a group of which the mix shows a usual part: it keeps the cheat's chance up."""
+    seen = max(1, round(dose * mix.rows / rows))
+    cell = profile.cell_above(seen, mix.epochs)
+    if cell is None:
+        return f", for no group of {seen} marks or more was measured after {mix.epochs} epochs or more"
+    most = limits(cell.fired, cell.groups)[1]
+    return (
+        f": {cell.fired} of {cell.groups} groups of {cell.marks} marks fired after {cell.epochs} epochs, so that "
+        f"{most:.0%} may"
+    )
+
+
+def _changes(targets: Targets, profile: Profile) -> Iterator[str]:
+    """The least change of each kind, alone, with which a policy would be found."""
+    longer = (replace(targets, epochs=each) for each in range(targets.epochs + 1, profile.most_epochs + 1))
+    weaker = (replace(targets, catch_share=each) for each in SMALLER_SHARES if each < targets.catch_share)
+    easier = (replace(targets, eps=each) for each in WEAKER_EPS if each > targets.eps)
+    kinder = (replace(targets, false_reject=each) for each in WEAKER_FALSE_REJECT if each > targets.false_reject)
+    larger = (replace(targets, rows=each * targets.rows) for each in MORE_ROWS)
+    surer = ((times, _as_if_measured(profile, times)) for times in MORE_GROUPS)
+
+    def first(changed: Iterator[Targets]) -> Targets | None:
+        return next((each for each in changed if best_plan(each, profile)), None)
+
+    if found := first(longer):
+        yield f"{found.epochs} epochs"
+    if found := first(weaker):
+        yield f"catching a share of {found.catch_share:.0%} only"
+    if found := first(easier):
+        yield f"eps {found.eps:g}"
+    if found := first(kinder):
+        yield f"a false-reject rate of {found.false_reject:g}"
+    if found := first(larger):
+        yield f"{found.rows} rows"
+    if times := next((times for times, measured in surer if best_plan(targets, measured)), None):
+        yield f"calibrating with {times} times as many groups and pairs, if their rates stay as measured"
+
+
+def _as_if_measured(profile: Profile, times: int) -> Profile:
+    """The profile had `times` as many trials come out at the same rates."""
+    return replace(
+        profile,
+        groups=tuple(replace(each, fired=times * each.fired, groups=times * each.groups) for each in profile.groups),
+        pairs=tuple(replace(each, won=times * each.won, pairs=times * each.pairs) for each in profile.pairs),
+    )

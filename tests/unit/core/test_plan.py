@@ -1,0 +1,227 @@
+"""A plan keeps its promises under the profile's limits, whatever a cheat does with its compute."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+import scipy.stats
+from fakes.profiles import invented
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.core.plan import SHARES_SHOWN, Mix, Plan, Targets, best_plan, groups_mix
+from node.core.policy import Policy
+from node.core.profile import GroupCell, Profile
+from node.core.unmet import unmet
+from node.errors import InvalidInput
+
+SURE = invented(times=16)
+TARGETS = Targets(rows=10_000, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-6)
+
+
+def planned(targets: Targets, profile: Profile = SURE) -> Plan:
+    found = best_plan(targets, profile)
+    assert found is not None
+    return found
+
+
+def fires(profile: Profile, policy: Policy, seen: int, epochs: int) -> float:
+    return profile.group_fires_at_most(seen, epochs) if seen else 2.0**-policy.guess_bits
+
+
+def group_chance(profile: Profile, policy: Policy, rows: int, chosen: int, epochs: int) -> float:
+    m = policy.marks_per_group
+    seen = scipy.stats.hypergeom(rows, m, chosen)
+    return float(sum(seen.pmf(x) * fires(profile, policy, x, epochs) for x in range(m + 1)))
+
+
+wanted = st.builds(
+    Targets,
+    rows=st.sampled_from([300, 1000, 10_000, 100_000]),
+    epochs=st.integers(2, 8),
+    false_reject=st.sampled_from([0.001, 0.01, 0.1]),
+    catch_share=st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.5]),
+    eps=st.sampled_from([1e-12, 1e-6, 1e-3, 0.05]),
+)
+
+
+@given(wanted, st.sampled_from([2, 16, 64]))
+def test_every_plan_accepts_the_honest_and_stops_the_cheat_and_the_guesser(targets: Targets, times: int) -> None:
+    profile = invented(times)
+    found = best_plan(targets, profile)
+    if found is None:
+        return
+    policy = found.policy
+    groups, needed = policy.groups, policy.accept_at
+    honest = profile.group_fires_at_least(policy.marks_per_group, targets.epochs)
+    assert scipy.stats.binom.sf(needed - 1, groups, honest) >= 1 - targets.false_reject
+    assert scipy.stats.binom.sf(needed - 1, groups, 2.0**-policy.guess_bits) * policy.redraws <= targets.eps
+    sent = targets.rows - policy.pairs
+    for epochs in range(1, 12):
+        chosen = min(sent, math.ceil(targets.catch_share * targets.epochs * sent / epochs))
+        cheat = group_chance(profile, policy, sent, chosen, epochs)
+        assert scipy.stats.binom.sf(needed - 1, groups, cheat) <= targets.eps
+    assert policy.least_rows() <= targets.rows
+    assert 10.0**policy.log10_alpha <= targets.eps
+    assert policy.fire_at > policy.marks_per_group / 2
+
+
+def test_a_simulated_honest_provider_is_accepted_and_a_simulated_cheat_is_not() -> None:
+    """With chances exactly at the limits; a hundredth may pass, so that a pass can be seen at all."""
+    targets = Targets(rows=600, epochs=4, false_reject=0.05, catch_share=0.3, eps=0.01)
+    policy, caught = planned(targets).policy, planned(targets).groups.caught
+    stream, runs = random.Random(2), 2000
+    sent = targets.rows - policy.pairs
+    honest = SURE.group_fires_at_least(policy.marks_per_group, targets.epochs)
+    accepted = passed = 0
+    for _ in range(runs):
+        accepted += sum(stream.random() < honest for _ in range(policy.groups)) >= policy.accept_at
+        chosen = set(stream.sample(range(sent), caught.mix.rows))
+        seen = [
+            sum(g * policy.marks_per_group + at in chosen for at in range(policy.marks_per_group))
+            for g in range(policy.groups)
+        ]
+        passed += sum(stream.random() < fires(SURE, policy, x, caught.mix.epochs) for x in seen) >= policy.accept_at
+    assert accepted / runs >= 0.95 - 3 * math.sqrt(0.05 / runs)
+    assert passed / runs <= 0.01 + 3 * math.sqrt(0.01 / runs)
+
+
+def test_one_group_fewer_would_not_do() -> None:
+    plan = planned(TARGETS)
+    g, m = plan.policy.groups, plan.policy.marks_per_group
+    honest, cheat = plan.groups.honest, plan.groups.caught.mix.chance
+    for needed in range(g):
+        missed = scipy.stats.binom.cdf(needed - 1, g - 1, honest)
+        excess = sum(scipy.stats.binom.sf(j - 1, g - 1, cheat) for j in range(needed, g))
+        assert missed > TARGETS.false_reject or excess > TARGETS.eps, m
+
+
+def test_the_cheat_takes_the_mix_that_gets_it_furthest() -> None:
+    policy = planned(TARGETS).policy
+    m = policy.marks_per_group
+    mix = groups_mix(SURE, m, 10_000, 1.2)
+    every = {
+        epochs: group_chance(SURE, policy, 10_000, min(10_000, math.ceil(12_000 / epochs)), epochs)
+        for epochs in range(1, 40)
+    }
+    best = max(every, key=lambda epochs: every[epochs])
+    assert (mix.epochs, mix.rows) == (best, math.ceil(12_000 / best))
+    assert mix.chance == pytest.approx(every[best])
+
+
+def test_a_cheat_with_more_compute_passes_no_less() -> None:
+    shown = planned(TARGETS).groups.passing
+    assert tuple(each.share for each in shown) == SHARES_SHOWN
+    assert [each.log_p for each in shown] == sorted(each.log_p for each in shown)
+    assert shown[-1].log_p == 0.0
+
+
+def test_beyond_the_profile_a_single_mark_is_taken_to_be_enough() -> None:
+    mix = groups_mix(SURE, 6, 10_000, 1.2)
+    assert mix == Mix(rows=1334, epochs=9, chance=pytest.approx(1 - (1 - 0.1334) ** 6, rel=1e-3))
+
+
+def test_stricter_targets_never_take_fewer_marks() -> None:
+    marks = [planned(replace(TARGETS, eps=eps)).policy.marks for eps in (1e-2, 1e-4, 1e-6, 1e-9)]
+    assert marks == sorted(marks)
+
+
+def test_phrases_are_those_that_were_measured() -> None:
+    noisy = replace(SURE, policy=replace(SURE.policy, noise_percent=25, signature_bits=40, trigger_words=5))
+    policy = planned(TARGETS, noisy).policy
+    assert (policy.noise_percent, policy.signature_bits, policy.trigger_words) == (25, 40, 5)
+
+
+def test_an_honest_provider_is_rejected_as_rarely_as_the_cheat_is_accepted() -> None:
+    plan = planned(TARGETS)
+    rejected = float(scipy.stats.binom.cdf(plan.policy.reject_at, plan.policy.groups, plan.groups.honest))
+    assert rejected <= TARGETS.eps
+    assert math.exp(plan.log_rejected) == pytest.approx(rejected)
+
+
+def test_pairs_keep_the_same_promises() -> None:
+    targets = replace(TARGETS, catch_share=0.2, eps=0.01)
+    plan = planned(targets)
+    assert plan.pairs is not None
+    n, wins = plan.pairs.design.trials, plan.pairs.design.needed
+    assert plan.policy.pairs == n
+    assert scipy.stats.binom.sf(wins - 1, n, SURE.pair_won_at_least(4)) >= 0.99
+    for epochs in range(1, 12):
+        share = min(1.0, 0.8 / epochs)
+        chance = share * SURE.pair_won_at_most(epochs) + (1 - share) / 2
+        assert scipy.stats.binom.sf(wins - 1, n, chance) <= 0.01
+
+
+def test_pairs_are_left_out_where_they_cannot_tell_or_leave_no_room() -> None:
+    plan = planned(replace(TARGETS, epochs=8, catch_share=0.6, eps=0.01), replace(SURE, pairs=()))
+    assert plan.pairs is None
+    assert plan.policy.pairs == 0
+
+
+def test_what_verification_and_training_will_cost_is_counted() -> None:
+    plan = planned(TARGETS)
+    policy = plan.policy
+    assert plan.extra_tokens == policy.marks * (8 + 8 + 1)
+    assert plan.prompts == 3 * policy.marks + (2 * policy.groups if policy.pairs else 0)
+
+
+def refusal(targets: Targets, profile: Profile) -> str:
+    assert best_plan(targets, profile) is None
+    return str(unmet(targets, profile))
+
+
+def test_a_profile_too_small_to_exclude_the_cheat_says_how_much_more_it_takes() -> None:
+    targets = replace(TARGETS, catch_share=0.5)
+    told = refusal(targets, invented())
+    assert "no group of 1 marks or more was measured after 9 epochs or more" in told
+    assert "calibrating with 2 times as many groups" in told
+    assert best_plan(targets, invented(times=2)) is not None
+
+
+def test_every_change_that_a_refusal_names_would_do_and_a_smaller_one_would_not() -> None:
+    targets = Targets(rows=200, epochs=4, false_reject=0.01, catch_share=0.4, eps=1e-6)
+    told = refusal(targets, SURE)
+    assert "catching a share of 20% only; or eps 0.05; or 800 rows" in told
+    assert best_plan(replace(targets, catch_share=0.20), SURE)
+    assert not best_plan(replace(targets, catch_share=0.25), SURE)
+    assert best_plan(replace(targets, eps=0.05), SURE)
+    assert not best_plan(replace(targets, eps=0.01), SURE)
+    assert best_plan(replace(targets, rows=800), SURE)
+    assert not best_plan(replace(targets, rows=400), SURE)
+
+
+def test_the_measurement_that_lets_the_cheat_pass_is_quoted() -> None:
+    cell = GroupCell(marks=6, epochs=9, fired=12, groups=12)
+    told = refusal(replace(TARGETS, catch_share=0.99), replace(SURE, groups=(*SURE.groups, cell)))
+    assert "192 of 192 groups of 6 marks fired after 4 epochs, so that 100% may." in told
+
+
+def test_rows_that_hold_no_group_are_named() -> None:
+    assert "3 rows" in refusal(replace(TARGETS, rows=3), replace(SURE, groups=SURE.groups[3:6]))
+
+
+def test_groups_that_never_fired_cannot_be_planned_with() -> None:
+    assert "0% of an honest provider's groups" in refusal(replace(TARGETS, epochs=1), SURE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("rows", 0),
+        ("epochs", 0),
+        ("epochs", 101),
+        ("false_reject", 0.0),
+        ("false_reject", 1.0),
+        ("catch_share", 0.0),
+        ("catch_share", 1.0),
+        ("eps", 0.0),
+        ("eps", math.nan),
+    ],
+)
+def test_targets_that_are_none_are_refused(field: str, value: float) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        replace(TARGETS, **{field: value})  # type: ignore[arg-type]
+    assert refused.value.facts["field"] == field
