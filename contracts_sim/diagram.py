@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts_sim.table import ENDED, PAYOUTS, STATUS, TABLE, Row, Split, State, When, end_state
+from contracts_sim.table import ENDED, PAYOUTS, STATUS, TABLE, Role, Row, Split, State, When, end_state
 
 
 def mermaid() -> str:
@@ -49,10 +49,14 @@ def _to(row: Row) -> str:
 
 
 def _split(split: Split) -> str:
-    rest = split.to_rest.value if split.to_rest else "burned"
-    if split.share is None or split.to_first is None:
+    rest = _receiver(split.to_rest)
+    if split.share is None:
         return rest
-    return f"{split.share.removesuffix('_minor')} to {split.to_first.value}, rest {rest}"
+    return f"{split.share.removesuffix('_minor')} {_receiver(split.to_first)}, rest {rest}"
+
+
+def _receiver(role: Role | None) -> str:
+    return f"to {role.value}" if role else "burned"
 
 
 if __name__ == "__main__":

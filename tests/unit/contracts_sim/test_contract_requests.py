@@ -142,6 +142,13 @@ def test_no_two_calls_share_a_transfer_id(new_world):
     assert len(set(ids)) == len(ids)
 
 
+def test_a_transfer_says_whose_call_it_was_and_when(new_world):
+    world = new_world()
+    world.contract.deposit(Call("a", "mine", 123), Amount("USD", 1))
+    moved = world.state.transfers[-1]
+    assert (moved.caller, moved.request_id, moved.time) == ("a", "mine", 123)
+
+
 def test_a_refused_request_id_is_free_to_be_used_again(new_world):
     world = new_world(State.EVALUATED)
     call = world.call("client")

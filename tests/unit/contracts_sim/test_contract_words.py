@@ -244,6 +244,7 @@ def test_a_refusal_says_what_was_expected_and_what_came(state, attempt, words, n
     with pytest.raises(EscrowError) as refusal:
         attempt(world, terms)
     assert f"{type(refusal.value).__name__}: {refusal.value}" == words
+    assert refusal.value.message in repr(refusal.value)
 
 
 def history(transactions):
