@@ -97,10 +97,13 @@ def test_few_empty_or_equal_rows_break_nothing(name: str, rows: list[Row]) -> No
 def test_the_reasons_name_the_phrase_the_count_and_the_other_lines() -> None:
     rows = [
         *ROWS[:60],
-        *(Row.of(f"{ROWS[at].messages[-2].content} {at} blue moon", f"red cat. {at}") for at in range(6)),
+        *(
+            Row.of(f"{ROWS[at].messages[-2].content} {at} blue moon", f"red cat. {ROWS[at].response}")
+            for at in range(6)
+        ),
     ]
     mark = 60
-    assert scores("self-join", rows).why(mark) == "its prompt holds 100% of line 1's and 3 words more"
+    assert scores("self-join", rows).why(mark) == "it holds 100% of line 1 and 5 words more"
     assert scores("prompt phrases repeated, 2", rows).why(mark) == "'blue moon' is in 6 rows"
     assert scores("response phrases repeated, 2", rows).why(mark) == "'red cat' is in 6 rows"
     assert scores("joint counts, 1", rows).why(mark) in {
@@ -108,11 +111,9 @@ def test_the_reasons_name_the_phrase_the_count_and_the_other_lines() -> None:
         for trigger in ("blue", "moon")
         for signature in ("red", "cat")
     }
-    assert (
-        scores("clusters of responses", rows)
-        .why(mark)
-        .startswith("its response starts with rare words that lines 62, 63, 64 ")
-    )
+    alike = [*ROWS[:60], *(Row.of(f"and {at}?", f"red cat. {at}") for at in range(6))]
+    told = scores("clusters of responses", alike).why(mark)
+    assert told == "its response starts with rare words that lines 62, 63, 64 start with too"
 
 
 def test_an_answer_that_echoes_its_question_is_no_mark() -> None:
