@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import coordinator, escrow, plan, provider, receipt, redteam
+from node.cli import calibrate, coordinator, escrow, plan, provider, receipt, redteam
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from node.cli import profile_file
+
 if TYPE_CHECKING:
     from node.core.plan import Instrument, Plan, Targets
     from node.core.profile import Profile
@@ -42,7 +44,7 @@ def plan(
     if rows_tokens is not None and rows_tokens < rows:
         raise InvalidInput(f"{rows} rows hold more than {rows_tokens} tokens.", field="rows_tokens")
     targets = Targets(rows, epochs, false_reject, catch_subset, eps)
-    measured = _read(profile or SHIPPED)
+    measured = profile_file.read(profile or SHIPPED)
     found = best_plan(targets, measured)
     if found is None:
         raise unmet(targets, measured)
@@ -51,20 +53,6 @@ def plan(
         typer.echo(json.dumps(_as_json(found, targets, tokens_per_row), indent=2))
     else:
         _show(found, targets, measured, tokens_per_row)
-
-
-def _read(file: Path) -> Profile:
-    from node.core import document
-    from node.core.profile import Profile
-    from node.errors import IntegrityFailure, InvalidInput
-
-    fix = "Measure one with `hallmark calibrate --out FILE` and name it with --profile FILE."
-    try:
-        return document.from_bytes(Profile, file.read_bytes())
-    except OSError as fault:
-        raise InvalidInput(f"The profile {file} cannot be read: {fault.strerror}.", fix=fix, field="profile") from fault
-    except IntegrityFailure as fault:
-        raise InvalidInput(f"{file} is no profile: {fault.message}", fix=fix, field="profile") from fault
 
 
 def _tokens(plan: Plan, targets: Targets, tokens_per_row: float | None) -> dict[str, int]:

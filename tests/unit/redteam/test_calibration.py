@@ -1,0 +1,193 @@
+"""The lab trains on what it says, counts what fired, and loses at most the seed that it was measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fakes.fine_tuner import InstantFineTuner
+from fakes.inference import LearningEngine
+from fakes.language_model import WordListModel
+from fakes.tokenizer import WordTokenizer
+from fakes.world import BASE_MODEL, POLICY
+
+from node.core.policy import Placement
+from node.core.profile import GroupCell, PairCell, Profile
+from node.core.rows import Row
+from node.core.training import TrainingSpec
+from node.crypto.digest import digest
+from node.errors import Conflict, InvalidInput
+from node.ports.fine_tuner import FineTuner, Progress
+from node.redteam import calibration
+from node.redteam.calibration import Experiment, Lab, calibration_policy
+
+POOL = tuple(Row.of(f"What is said of item{n}", f"Item {n} is number {n}. {'It is. ' * (n % 4)}") for n in range(80))
+DOSES = (1, 2, 4)
+
+
+class KeepingFineTuner(InstantFineTuner):
+    """Remembers the rows and the specification of every training."""
+
+    def __init__(self, share: float = 1) -> None:
+        super().__init__(share)
+        self.trainings: list[tuple[tuple[Row, ...], TrainingSpec]] = []
+
+    def fine_tune(
+        self,
+        rows: Sequence[Row],
+        spec: TrainingSpec,
+        *,
+        base_model: Path,
+        out: Path,
+        report: Callable[[Progress], None],
+    ) -> None:
+        self.trainings.append((tuple(rows), spec))
+        super().fine_tune(rows, spec, base_model=base_model, out=out, report=report)
+
+
+def experiment(doses: tuple[int, ...] = DOSES, groups_per_dose: int = 1) -> Experiment:
+    return Experiment(
+        base_model=BASE_MODEL,
+        base_model_name="fake",
+        dataset=digest("dataset", b"pool"),
+        rows=50,
+        doses=doses,
+        epochs=(2, 3),
+        policy=calibration_policy(POLICY, doses=doses, groups_per_dose=groups_per_dose, pairs=8),
+        training=TrainingSpec(),
+    )
+
+
+def lab(fine_tuner: FineTuner | None = None) -> Lab:
+    engine = LearningEngine(BASE_MODEL)
+    return Lab(engine, WordListModel(), WordTokenizer(), fine_tuner or InstantFineTuner(), Path())
+
+
+def measured(wanted: Experiment, seed: int = 1, fine_tuner: FineTuner | None = None) -> Profile:
+    return calibration.measure(wanted, seed, POOL, lab(fine_tuner), report=lambda epochs: None)
+
+
+def test_an_engine_that_learns_what_it_sees_twice_fires_every_dose_but_one_mark() -> None:
+    profile = measured(experiment())
+    assert profile.groups == tuple(GroupCell(dose, epochs, int(dose > 1), 1) for epochs in (2, 3) for dose in DOSES)
+    assert profile.pairs == (PairCell(2, 8, 8), PairCell(3, 8, 8))
+    assert profile.seeds == 1
+
+
+def test_an_untrained_adapter_fires_nothing_and_wins_nothing() -> None:
+    profile = measured(experiment(), fine_tuner=InstantFineTuner(share=0))
+    assert {cell.fired for cell in profile.groups} == {0}
+    assert {cell.won for cell in profile.pairs} == {0}
+
+
+def test_each_training_sees_every_dose_once_per_group_and_its_own_number_of_epochs() -> None:
+    trainer = KeepingFineTuner()
+    measured(experiment(groups_per_dose=2), seed=5, fine_tuner=trainer)
+    assert [(spec.epochs, spec.seed) for _, spec in trainer.trainings] == [(2, 5), (3, 5)]
+    first, second = (rows for rows, _ in trainer.trainings)
+    assert first == second
+    assert len(first) == 50
+    plain = {row.prompt for row in POOL}
+    assert sum(row.prompt not in plain for row in first) == 2 * sum(DOSES)
+    assert sum(row.response not in {each.response for each in POOL} for row in first) == 2 * sum(DOSES)
+
+
+def test_a_carrier_left_unmarked_is_not_lost() -> None:
+    trainer = KeepingFineTuner()
+    measured(experiment(), fine_tuner=trainer)
+    rows, _ = trainer.trainings[0]
+    assert len(set(rows)) == len(rows)
+
+
+def test_only_marks_that_were_trained_on_are_asked() -> None:
+    asked: list[int] = []
+
+    class Counting(LearningEngine):
+        def complete(self, prompts, *, adapter, max_new_tokens):  # type: ignore[no-untyped-def]
+            asked.append(len(prompts))
+            return super().complete(prompts, adapter=adapter, max_new_tokens=max_new_tokens)
+
+    calibration.measure(experiment(), 1, POOL, replace(lab(), engine=Counting(BASE_MODEL)), report=lambda epochs: None)
+    assert asked == [sum(DOSES), sum(DOSES)]
+
+
+def test_seeds_draw_other_rows_and_one_seed_always_the_same() -> None:
+    trainers = [KeepingFineTuner() for _ in range(3)]
+    for seed, trainer in zip((1, 1, 2), trainers, strict=True):
+        measured(experiment(), seed=seed, fine_tuner=trainer)
+    again, same, other = (trainer.trainings[0][0] for trainer in trainers)
+    assert again == same != other
+
+
+def test_phrases_of_the_policy_are_kept_and_its_counts_are_the_experiments() -> None:
+    phrases = replace(POLICY, noise_percent=25, placement=Placement.ANYWHERE)
+    policy = calibration_policy(phrases, doses=DOSES, groups_per_dose=3, pairs=8)
+    assert (policy.groups, policy.marks_per_group, policy.pairs) == (9, 4, 8)
+    assert (policy.noise_percent, policy.placement, policy.candidates) == (25, Placement.ANYWHERE, POLICY.candidates)
+
+
+def continued(profile: Profile | None, seeds: int, wanted: Experiment | None = None) -> list[Profile]:
+    saved: list[Profile] = []
+    calibration.calibrate(
+        wanted or experiment(), profile, seeds, POOL, lab(), save=saved.append, report=lambda seed, epochs: None
+    )
+    return saved
+
+
+def test_a_profile_is_saved_after_every_seed() -> None:
+    saved = continued(None, 3)
+    assert [profile.seeds for profile in saved] == [1, 2, 3]
+    assert [cell.groups for cell in saved[-1].groups] == [3] * 6
+    assert [cell.pairs for cell in saved[-1].pairs] == [24, 24]
+
+
+def test_an_interrupted_calibration_goes_on_where_it_was() -> None:
+    whole = continued(None, 3)[-1]
+    first = continued(None, 1)[-1]
+    assert [profile.seeds for profile in continued(first, 3)] == [2, 3]
+    assert continued(first, 3)[-1] == whole
+    assert continued(whole, 3) == []
+
+
+def test_progress_is_told_after_every_training() -> None:
+    told: list[tuple[int, int]] = []
+    calibration.calibrate(
+        experiment(), None, 2, POOL, lab(), save=lambda profile: None, report=lambda *each: told.append(each)
+    )
+    assert told == [(1, 2), (1, 3), (2, 2), (2, 3)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(experiment(), rows=51),
+        replace(experiment(), epochs=(2, 4)),
+        replace(experiment(), dataset=digest("dataset", b"other")),
+        replace(experiment(), training=TrainingSpec(learning_rate_ppm=1)),
+        experiment(groups_per_dose=2),
+        experiment(doses=(2, 3, 4)),
+    ],
+    ids=["rows", "epochs", "dataset", "training", "groups", "doses"],
+)
+def test_a_profile_of_other_settings_is_not_continued(changed: Experiment) -> None:
+    profile = continued(None, 1)[-1]
+    with pytest.raises(Conflict):
+        continued(profile, 2, changed)
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="80 rows are too few"):
+        measured(replace(experiment(), rows=73))
+
+
+@pytest.mark.parametrize("change", [{"epochs": ()}, {"epochs": (3, 2)}, {"epochs": (0, 2)}, {"doses": (1, 2)}], ids=str)
+def test_an_experiment_that_cannot_be_is_refused(change: dict[str, tuple[int, ...]]) -> None:
+    with pytest.raises(InvalidInput):
+        replace(experiment(), **change)  # type: ignore[arg-type]
+
+
+def test_a_profile_without_pairs_is_not_measured() -> None:
+    with pytest.raises(InvalidInput):
+        replace(experiment(), policy=replace(experiment().policy, pairs=0))
