@@ -57,10 +57,12 @@ def plan(
 
 def _tokens(plan: Plan, targets: Targets, tokens_per_row: float | None) -> dict[str, int]:
     """Extra training tokens over all epochs, and what verification reads on adapter and base together."""
-    counted = {"training_extra": plan.extra_tokens * targets.epochs}
+    from node.core.plan import extra_tokens, verification_prompts
+
+    counted = {"training_extra": extra_tokens(plan.policy) * targets.epochs}
     if tokens_per_row is not None:
         phrases = plan.policy.trigger_words + plan.policy.most_signature_words
-        asked = plan.prompts * (tokens_per_row + phrases) + 2 * plan.policy.pairs * tokens_per_row
+        asked = verification_prompts(plan.policy) * (tokens_per_row + phrases) + 2 * plan.policy.pairs * tokens_per_row
         counted["training"] = round(tokens_per_row * targets.rows * targets.epochs)
         counted["verification"] = round(2 * asked)
     return counted
@@ -68,13 +70,14 @@ def _tokens(plan: Plan, targets: Targets, tokens_per_row: float | None) -> dict[
 
 def _as_json(plan: Plan, targets: Targets, tokens_per_row: float | None) -> dict[str, Any]:
     from node.core import document
+    from node.core.plan import verification_prompts
 
     return {
         "policy": document.to_json(plan.policy),
         "marks_share": plan.policy.marks / targets.rows,
         "log10_p_guessed": _log10(plan.log_guessed),
         "log10_p_honest_rejected": _log10(plan.log_rejected),
-        "verification_prompts": plan.prompts,
+        "verification_prompts": verification_prompts(plan.policy),
         "tokens": _tokens(plan, targets, tokens_per_row),
         "groups": _instrument_json(plan.groups),
         "pairs": _instrument_json(plan.pairs) if plan.pairs else None,
@@ -111,6 +114,7 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
     from rich.table import Table
 
     from node.core import document
+    from node.core.plan import verification_prompts
 
     policy, groups, pairs = plan.policy, plan.groups, plan.pairs
     facts = Table(box=None, show_header=False, pad_edge=False)
@@ -144,7 +148,7 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
     if "training" in tokens:
         costs[0] += f" of {tokens['training']:,}"
         costs.append(f"{tokens['verification']:,} tokens to verify")
-    facts.add_row("cost", f"{', '.join(costs)}; {plan.prompts:,} prompts, each on adapter and base")
+    facts.add_row("cost", f"{', '.join(costs)}; {verification_prompts(policy):,} prompts, each on adapter and base")
     facts.add_row(
         "measured on",
         f"{measured.base_model_name}, {measured.rows} rows, {measured.seeds} seeds: assumed to hold for your rows",

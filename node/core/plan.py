@@ -2,8 +2,9 @@
 
 Everything is reckoned with the profile's unfavourable limits: an honest provider learns as little, a cheat as much as
 was not excluded. The cheat spends its share of the honest compute on whichever random share of the rows, for a whole
-number of epochs, gets it furthest. Other learning rates, rows repeated unequally, and attacks that find marks are
-outside of this reckoning. Knows nothing of how a profile was measured.
+number of epochs, gets it furthest. Other learning rates, rows repeated unequally, attacks that find marks, and
+controls that fire are outside of this reckoning. Groups decide in every policy planned here, never positions. Knows
+nothing of how a profile was measured.
 """
 
 from __future__ import annotations
@@ -111,8 +112,6 @@ class Plan:
         pairs: held-out pairs for the same targets, a second instrument; None where the profile's pairs cannot tell.
         log_rejected: ln of the bound on an honest provider's being told REJECT.
         log_guessed: ln of the bound on guessing `accept_at` groups, every redraw that the policy allows counted.
-        extra_tokens: tokens that planted phrases add to one epoch, if a word is a token.
-        prompts: verification prompts, each answered on the adapter and on the base model.
     """
 
     policy: Policy
@@ -120,8 +119,18 @@ class Plan:
     pairs: Instrument | None
     log_rejected: float
     log_guessed: float
-    extra_tokens: int
-    prompts: int
+
+
+def extra_tokens(policy: Policy) -> int:
+    """Tokens that planted phrases add to one epoch at the most, if a word is a token; marks replace rows, not add."""
+    return policy.marks * (policy.trigger_words + policy.most_signature_words + 1)
+
+
+def verification_prompts(policy: Policy) -> int:
+    """How many questions `node.core.questions` asks, each of the adapter and of the base model."""
+    controls = 2 if policy.groups > 1 else 1
+    fresh = FRESH_PER_GROUP * policy.groups if policy.pairs else 0
+    return (1 + controls) * policy.marks + fresh
 
 
 def best_plan(targets: Targets, profile: Profile) -> Plan | None:
@@ -140,9 +149,6 @@ def best_plan(targets: Targets, profile: Profile) -> Plan | None:
                 pairs=pairs,
                 log_rejected=binomial.log_cdf(policy.reject_at, policy.groups, math.log(groups.honest)),
                 log_guessed=_log_guessed(policy, dose, groups.design),
-                extra_tokens=policy.marks * (policy.trigger_words + policy.most_signature_words + 1),
-                prompts=(2 + (policy.groups > 1)) * policy.marks
-                + FRESH_PER_GROUP * policy.groups * (pairs is not None),
             )
     return None
 

@@ -8,15 +8,21 @@ from dataclasses import replace
 
 import pytest
 import scipy.stats
+from fakes.language_model import WordListModel
 from fakes.profiles import invented
+from fakes.tokenizer import WordTokenizer
+from fakes.world import POLICY, ROWS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.plan import SHARES_SHOWN, Mix, Plan, Targets, best_plan, groups_mix
+from node.core.plan import SHARES_SHOWN, Mix, Plan, Targets, best_plan, extra_tokens, groups_mix, verification_prompts
 from node.core.policy import Policy
 from node.core.profile import GroupCell, Profile
+from node.core.questions import questions
+from node.core.training import TrainingSpec
 from node.core.unmet import unmet
 from node.errors import InvalidInput
+from node.marking.layout import draw_marked
 
 SURE = invented(times=16)
 TARGETS = Targets(rows=10_000, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-6)
@@ -161,11 +167,16 @@ def test_pairs_are_left_out_where_they_cannot_tell_or_leave_no_room() -> None:
     assert plan.policy.pairs == 0
 
 
-def test_what_verification_and_training_will_cost_is_counted() -> None:
-    plan = planned(TARGETS)
-    policy = plan.policy
-    assert plan.extra_tokens == policy.marks * (8 + 8 + 1)
-    assert plan.prompts == 3 * policy.marks + (2 * policy.groups if policy.pairs else 0)
+def test_a_mark_adds_its_trigger_its_signature_and_the_terminator() -> None:
+    assert extra_tokens(replace(POLICY, groups=2, marks_per_group=3)) == 2 * 3 * (4 + 6 + 1)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("pairs", [0, 6])
+def test_prompts_are_counted_as_verification_asks_them(groups: int, pairs: int) -> None:
+    policy = replace(POLICY, groups=groups, accept_at=1, pairs=pairs)
+    marked = draw_marked(ROWS, policy, TrainingSpec(), seed=bytes(32), model=WordListModel(), tokenizer=WordTokenizer())
+    assert verification_prompts(policy) == len(questions(marked.manifest, policy))
 
 
 def refusal(targets: Targets, profile: Profile) -> str:
