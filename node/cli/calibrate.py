@@ -12,6 +12,9 @@ from typing import Annotated
 import typer
 
 from node.cli import options, profile_file
+from node.core.policy import Drawing, Placement, Policy
+
+PHRASES = Policy()
 
 
 def calibrate(
@@ -22,7 +25,11 @@ def calibrate(
     groups_per_dose: Annotated[int, typer.Option(help="Groups of each dose in every training.")] = 2,
     rows: Annotated[int, typer.Option(help="Rows of one training, marks included.")] = 200,
     pairs: Annotated[int, typer.Option(help="Held-out pairs of one training.")] = 40,
-    noise_percent: Annotated[int, typer.Option(help="Words of a planted phrase that are replaced.")] = 0,
+    drawing: Annotated[Drawing, typer.Option(help="How words of phrases are drawn.")] = PHRASES.drawing,
+    placement: Annotated[Placement, typer.Option(help="Where triggers stand.")] = PHRASES.placement,
+    noise_percent: Annotated[
+        int, typer.Option(help="Words of a planted phrase that are replaced.")
+    ] = PHRASES.noise_percent,
     data: Annotated[
         Path | None, typer.Option(help="JSON Lines of rows; default: Python's own docstrings.", show_default=False)
     ] = None,
@@ -38,7 +45,6 @@ def calibrate(
     from node import bootstrap, settings
     from node.cli.demo.data import rows_of_file, standard_library_rows
     from node.core import dataset
-    from node.core.policy import Policy
     from node.core.training import TrainingSpec
     from node.crypto.digest import sha256_digest
     from node.errors import InvalidInput
@@ -52,7 +58,7 @@ def calibrate(
     if groups_per_dose < 1 or seeds < 1:
         raise InvalidInput("At least one seed and one group of each dose must be measured.", field="seeds")
     lengths, marks = _numbers("epochs", epochs), _numbers("doses", doses)
-    phrases = Policy(noise_percent=noise_percent)
+    phrases = replace(PHRASES, drawing=drawing, placement=placement, noise_percent=noise_percent)
     policy = calibration.calibration_policy(phrases, doses=marks, groups_per_dose=groups_per_dose, pairs=pairs)
     profile_file.require_place(out)
     before = profile_file.read(out) if out.exists() else None
