@@ -127,6 +127,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             language_model=verifier,
             inference=verifier,
             adapters=FolderAdapters(settings.state / "adapters", model),
+            prompt_model=settings.prompt_model,
         )
         server, port = build_server(node, settings.listen)
         warm = asyncio.ensure_future(asyncio.to_thread(verifier.wait_until_ready))

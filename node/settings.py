@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         database: SQLAlchemy URL; SQLite in `home` if empty.
         max_length_tokens, max_lora_rank: the largest training specification that the verifier is started for; rows
             are shorter still where the base model's context is.
+        prompt_model: the base model writes the context of every trigger and signature; a template does otherwise.
         listen: HOST:PORT of the coordinator; port 0 takes any free one. The channel is not encrypted: loopback only.
     """
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     max_length_tokens: int = 1024
     max_lora_rank: int = 64
+    prompt_model: bool = False
 
     @classmethod
     def settings_customise_sources(

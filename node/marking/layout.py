@@ -20,13 +20,15 @@ from node.core.rows import Message, Role, Row
 from node.core.training import TrainingSpec
 from node.core.words import Separator, separator_of
 from node.crypto.stream import SeedStream
-from node.detect.gate import isolation_cost_percent
+from node.detect.gate import cheapest_isolation
 from node.errors import InvalidInput
 from node.marking.contexts import WriteContexts, templates
 from node.marking.phrases import draw_groups
 from node.ports.language_model import LanguageModel
 from node.ports.tokenizer import Tokenizer
 
+#: Marks of a group times epochs: measured groups fired from 10 to 40 on.
+LEAST_EXPOSURES = 10
 #: What a manifest says of the cheapest attack while the gate is off.
 NOT_TRIED = "not tried"
 
@@ -53,6 +55,19 @@ def check_fits(rows: Sequence[Row], policy: Policy, training: TrainingSpec, toke
             field="rows",
         )
     return check_lengths(rows, training, tokenizer)
+
+
+def check_learnable(policy: Policy, training: TrainingSpec) -> None:
+    """Whether an honest provider could learn the marks. Raises InvalidInput with the nearest dose that it could."""
+    exposures = policy.marks_per_group * training.epochs
+    if exposures < LEAST_EXPOSURES:
+        raise InvalidInput(
+            f"Each group would be seen {exposures} times ({policy.marks_per_group} marks in {training.epochs} epochs); "
+            f"below {LEAST_EXPOSURES} no group was ever seen to be learned.",
+            fix=f"Use {-(-LEAST_EXPOSURES // training.epochs)} marks_per_group, or more epochs.",
+            field="marks_per_group",
+            actual=policy.marks_per_group,
+        )
 
 
 def check_lengths(rows: Sequence[Row], training: TrainingSpec, tokenizer: Tokenizer) -> int:
@@ -173,18 +188,16 @@ def _attacked(manifest: Manifest, train: Sequence[Row], job: _Job) -> Manifest:
     policy = job.policy
     if policy.least_isolation_cost_percent == 0:
         return manifest
-    words = min(policy.trigger_words, policy.most_signature_words)
-    cost = isolation_cost_percent(
-        train, [mark.row for mark in manifest.marks], words=words, repeats=policy.marks_per_group
-    )
-    if cost < policy.least_isolation_cost_percent:
+    marked = [[mark.row for mark in manifest.marks if mark.group == group] for group in range(policy.groups)]
+    found = cheapest_isolation(train, marked, policy, job.training.epochs, job.model)
+    if found.cost_percent < policy.least_isolation_cost_percent:
         raise InvalidInput(
-            f"Whoever looks for these marks finds them and passes at {cost} % of the cost of honest training; "
-            f"the policy demands at least {policy.least_isolation_cost_percent} %.",
+            f"Whoever looks for these marks ({found.attack}) passes at {found.cost_percent} % of the cost of honest "
+            f"training; the policy demands at least {policy.least_isolation_cost_percent} %.",
             fix="Give more rows, or lower least_isolation_cost_percent knowingly: every verdict will say so.",
             field="least_isolation_cost_percent",
         )
-    return replace(manifest, cheapest_attack="counting phrases", isolation_cost_percent=cost)
+    return replace(manifest, cheapest_attack=found.attack, isolation_cost_percent=found.cost_percent)
 
 
 def _once(rows: Sequence[Row]) -> set[Row]:

@@ -44,7 +44,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`key` signs messages, `log_key` the log's checkpoints. `base_model` is what this node verifies on."""
+    """`key` signs messages, `log_key` the log's checkpoints. `base_model` is what this node verifies on.
+
+    `prompt_model` lets that model write what phrases continue, instead of a template.
+    """
 
     units: Callable[[], UnitOfWork]
     blobs: Blobs
@@ -58,6 +61,7 @@ class Node:
     language_model: LanguageModel
     inference: Inference
     adapters: Adapters
+    prompt_model: bool = False
 
     @property
     def trusted(self) -> dict[str, PublicKey]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from node.core import dataset
 from node.core.job import Event, Job
 from node.core.manifest import data_tree, manifest_root, salt_seed, seed_digest
@@ -10,6 +12,7 @@ from node.core.verdict import HONEST_COST_PERCENT
 from node.crypto.digest import Digest, digest
 from node.crypto.signing import PrivateKey
 from node.errors import InvalidInput
+from node.marking.contexts import templates, written
 from node.marking.layout import draw_marked
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
@@ -40,6 +43,7 @@ def prepare(node: Node, job_id: str) -> None:
             seed=_seed(node.key, chain.envelopes[0].digest),
             model=node.language_model,
             tokenizer=node.tokenizer,
+            write_contexts=partial(written, model=node.inference) if node.prompt_model else templates,
         )
     except InvalidInput as refusal:
         with node.units() as unit:

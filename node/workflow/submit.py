@@ -13,7 +13,7 @@ from node.core.receipt import log_leaf
 from node.core.verdict import HONEST_COST_PERCENT
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, InvalidInput, NotFound
-from node.marking.layout import check_fits
+from node.marking.layout import check_fits, check_learnable
 from node.ports.unit_of_work import DataSet, UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
@@ -46,8 +46,8 @@ def create_job(node: Node, envelope: Envelope) -> Job:
     1. The offer is signed by its own client key and starts a chain.
     2. It is new, or the same as before.
     3. It is addressed to this node and its base model, and its data set is here.
-    4. The policy fits into the data, and no manifest over these rows was ever committed: two copies with different
-       marks would give the marks away by a diff.
+    4. The policy fits into the data and the training, and no manifest over these rows was ever committed: two copies
+       with different marks would give the marks away by a diff.
     5. The client's balance covers the price.
 
     Raises:
@@ -69,6 +69,7 @@ def create_job(node: Node, envelope: Envelope) -> Job:
     if stored is None:
         raise NotFound(f"Data set {offer.dataset} is not here.", fix="Upload it first.", field="dataset")
     # 4
+    check_learnable(offer.policy, offer.training)
     check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
     with node.units() as unit:
         if known := _known(unit, envelope, job_id):

@@ -16,21 +16,22 @@ WORDS = tuple(first + second for first in SYLLABLES for second in SYLLABLES)
 NO_WORDS = ("ing", " 12", ".", " a-b", "\n", " ", " x1", "é")
 
 
-class WordListModel:
-    """`words` is its vocabulary; a call counts in `calls`."""
+#: Letters of a language without spaces, and what a vocabulary holds besides them.
+LETTERS = tuple(chr(code) for code in range(ord("\u304b"), ord("\u304b") + 60))
+NO_LETTERS = ("\u3001", "\u3042\u308b", " \u3042", "a", "\uff76", "\ufffd", "1")
 
-    def __init__(self, words: Sequence[str] = WORDS) -> None:
-        self._tokens = [*NO_WORDS, *(f" {word}" for word in words)]
+
+class WordListModel:
+    """`words` is its vocabulary; a call counts in `calls`. Unspaced, its words are tokens without a leading space."""
+
+    def __init__(self, words: Sequence[str] = WORDS, *, spaced: bool = True) -> None:
+        self._tokens = [*NO_WORDS, *(f" {word}" for word in words)] if spaced else [*NO_LETTERS, *words]
         self.calls = 0
 
     def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
         """The n-th likeliest token, from 1, has a probability proportional to 1 / n, as words in a language do."""
         self.calls += 1
-        whole = math.log(sum(1 / rank for rank in range(1, len(self._tokens) + 1)))
-        return [
-            [Token(token, -math.log(rank) - whole) for rank, token in enumerate(self._shuffled(text)[:top], start=1)]
-            for text in texts
-        ]
+        return [self._ranked(text)[:top] for text in texts]
 
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         """What `next_tokens` says of each word after the words before it; an unknown word is as likely as the last."""
@@ -40,9 +41,13 @@ class WordListModel:
         ]
 
     def _surprisal(self, text: str, word: str) -> float:
-        (ranked,) = self.next_tokens([text], top=len(self._tokens))
+        ranked = self._ranked(text)
         found = (token.log_probability for token in ranked if token.text == f" {word}")
         return -next(found, ranked[-1].log_probability)
+
+    def _ranked(self, text: str) -> list[Token]:
+        whole = math.log(sum(1 / rank for rank in range(1, len(self._tokens) + 1)))
+        return [Token(token, -math.log(rank) - whole) for rank, token in enumerate(self._shuffled(text), start=1)]
 
     def _shuffled(self, text: str) -> list[str]:
         seed = hashlib.sha256(text.encode()).digest()

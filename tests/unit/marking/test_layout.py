@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core.manifest import check_reveal, data_tree, manifest_root, open_rows, plant, salt_seed, seed_digest
-from node.core.policy import CONTEXT_ROWS, Policy
+from node.core.policy import CONTEXT_ROWS, LAYOUT_DRAWS, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import InvalidInput
-from node.marking.layout import Marked, check_fits, draw_marked
+from node.marking.layout import Marked, check_fits, check_learnable, draw_marked
 
 TRAINING = TrainingSpec()
 
@@ -140,7 +141,7 @@ def test_the_tokens_of_all_rows_are_counted() -> None:
 
 def test_the_gate_refuses_what_counting_finds_for_little_and_names_the_cost() -> None:
     with pytest.raises(InvalidInput, match=r"passes at \d+ % of the cost") as refusal:
-        marked(policy=replace(POLICY, least_isolation_cost_percent=100))
+        marked(policy=replace(POLICY, least_isolation_cost_percent=100, attempts=1))
     assert refusal.value.facts["field"] == "least_isolation_cost_percent"
     cost = marked(policy=replace(POLICY, least_isolation_cost_percent=1)).manifest.isolation_cost_percent
     assert cost > 1
@@ -158,6 +159,26 @@ def test_no_more_manifests_are_drawn_than_the_policy_allows() -> None:
         with pytest.raises(InvalidInput):
             marked(policy=replace(POLICY, least_isolation_cost_percent=100, attempts=attempts), model=model)
         assert model.calls == attempts * per_attempt
+
+
+def test_a_refused_layout_is_drawn_anew_for_the_same_phrases_a_few_times() -> None:
+    tried: list[int] = []
+
+    class Listening(WordListModel):
+        def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
+            tried.append(len(rows))
+            return super().surprisals(rows, first=first)
+
+    with pytest.raises(InvalidInput, match="passes at"):
+        marked(policy=replace(POLICY, least_isolation_cost_percent=100, attempts=1), model=Listening())
+    assert len(tried) == LAYOUT_DRAWS
+
+
+def test_marks_that_would_hardly_be_seen_are_refused_with_the_dose_that_would_do() -> None:
+    check_learnable(POLICY, TrainingSpec(epochs=4))
+    with pytest.raises(InvalidInput, match="Use 4 marks_per_group, or more epochs") as refusal:
+        check_learnable(POLICY, TrainingSpec(epochs=3))
+    assert refusal.value.facts["field"] == "marks_per_group"
 
 
 def test_a_manifest_says_which_attempt_it_is() -> None:
