@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import calibrate, coordinator, escrow, plan, provider, receipt, redteam
+from node.cli import calibrate, coordinator, escrow, plan, provider, receipt, redteam, vet
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -35,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("demo")(demo.demo)
+app.command("vet")(vet.vet)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(receipt.app, name="receipt")

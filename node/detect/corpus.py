@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 HEAD_UNITS = 8
 #: Room for phrases up to the longest that is counted, wherever they start in a signature.
 OPENING_UNITS = 16
+#: So much of a response tells whether its letters are random.
+LETTERS = 100
 
 #: Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words.
 _UNSPACED = (
@@ -153,6 +155,11 @@ class Corpus:
         """`size` units from `at` on, as a person would write them."""
         found = [self.vocabulary[unit] for unit in texts.ids[at : at + size]]
         return ("" if all(map(_ONE_LETTER.fullmatch, found)) else " ").join(found)
+
+    @cached_property
+    def letters(self) -> Texts:
+        """The first characters of the responses, by code point."""
+        return Texts([list(map(ord, row.response.casefold()[:LETTERS])) for row in self.rows])
 
     def _beginnings(self, size: int) -> Texts:
         return Texts([self._units(row.messages[-1])[:size] for row in self.rows])

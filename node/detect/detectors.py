@@ -18,10 +18,10 @@ def detectors(*, dose: int, model: LanguageModel | None) -> tuple[Detector, ...]
     """Every detector for marks of which `dose` share a trigger; without a model those that only count."""
     counting = (
         Detector("self-join", self_join),
-        *(Detector(f"joint counts, {size}", partial(joint_counts, dose=dose, size=size)) for size in (1, 2)),
+        *(Detector(f"joint counts ({size})", partial(joint_counts, dose=dose, size=size)) for size in (1, 2)),
         Detector("clusters of responses", partial(clusters, dose=dose)),
         *(
-            Detector(f"{name} repeated, {size}", partial(repeats, dose=dose, size=size, texts=texts))
+            Detector(f"{name} repeated ({size})", partial(repeats, dose=dose, size=size, texts=texts))
             for name, texts in (("prompt phrases", _questions), ("response phrases", _openings))
             for size in SIZES
         ),

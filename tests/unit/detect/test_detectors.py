@@ -34,21 +34,21 @@ def found_first(values: Sequence[float], marks: Sequence[int]) -> float:
 
 @pytest.mark.parametrize(
     "name",
-    ["self-join", "joint counts, 1", "joint counts, 2", "clusters of responses"]
-    + [f"{side} repeated, {size}" for side in ("prompt phrases", "response phrases") for size in (4, 8)],
+    ["self-join", "joint counts (1)", "joint counts (2)", "clusters of responses"]
+    + [f"{side} repeated ({size})" for side in ("prompt phrases", "response phrases") for size in (4, 8)],
 )
 def test_the_papers_marks_are_found(name: str) -> None:
     rows, (marks,) = planted_like_the_paper(ROWS, marks=10, seed=1)
     assert found_first(scores(name, rows, dose=10).values, marks) == 1
 
 
-@pytest.mark.parametrize("name", ["joint counts, 1", "clusters of responses"])
+@pytest.mark.parametrize("name", ["joint counts (1)", "clusters of responses"])
 def test_noise_and_free_places_do_not_hide_marks_from_joint_counts_and_clusters(name: str) -> None:
     rows, groups = planted_in_groups(ROWS, groups=3, dose=6, noise=0.25, seed=2)
     assert found_first(scores(name, rows).values, sum(groups, ())) >= 0.8
 
 
-@pytest.mark.parametrize("name", ["prompt phrases repeated, 8", "response phrases repeated, 8"])
+@pytest.mark.parametrize("name", ["prompt phrases repeated (8)", "response phrases repeated (8)"])
 def test_noise_hides_most_marks_from_whoever_counts_whole_phrases(name: str) -> None:
     rows, groups = planted_in_groups(ROWS, groups=3, dose=6, noise=0.25, seed=2)
     assert found_first(scores(name, rows).values, sum(groups, ())) <= 0.5
@@ -104,9 +104,9 @@ def test_the_reasons_name_the_phrase_the_count_and_the_other_lines() -> None:
     ]
     mark = 60
     assert scores("self-join", rows).why(mark) == "it holds 100% of line 1 and 5 words more"
-    assert scores("prompt phrases repeated, 2", rows).why(mark) == "'blue moon' is in 6 rows"
-    assert scores("response phrases repeated, 2", rows).why(mark) == "'red cat' is in 6 rows"
-    assert scores("joint counts, 1", rows).why(mark) in {
+    assert scores("prompt phrases repeated (2)", rows).why(mark) == "'blue moon' is in 6 rows"
+    assert scores("response phrases repeated (2)", rows).why(mark) == "'red cat' is in 6 rows"
+    assert scores("joint counts (1)", rows).why(mark) in {
         f"{trigger!r} in 6 prompts meets {signature!r}, which starts 6 responses"
         for trigger in ("blue", "moon")
         for signature in ("red", "cat")
@@ -118,7 +118,7 @@ def test_the_reasons_name_the_phrase_the_count_and_the_other_lines() -> None:
 
 def test_an_answer_that_echoes_its_question_is_no_mark() -> None:
     echoes = [Row.of(f"Who is Anna Blum, number {n}?", f"Anna Blum is {n}.") for n in range(6)]
-    found = scores("joint counts, 1", [*ROWS[:60], *echoes])
+    found = scores("joint counts (1)", [*ROWS[:60], *echoes])
     assert found.values[60:].tolist() == [0.0] * 6
 
 
@@ -131,7 +131,7 @@ def test_marks_in_a_language_without_spaces_are_found() -> None:
         for prompt, answer in zip(sentences, reversed(sentences), strict=True)
     ]
     marks = [Row.of(f"{sentences[n]}金銀銅鉄紙糸竹米。", f"犬猫馬牛羊虎兎竜。{sentences[-n]}") for n in range(6)]
-    for name in ("joint counts, 1", "joint counts, 2", "clusters of responses", "response phrases repeated, 4"):
+    for name in ("joint counts (1)", "joint counts (2)", "clusters of responses", "response phrases repeated (4)"):
         assert found_first(scores(name, [*plain, *marks]).values, range(400, 406)) == 1
 
 

@@ -123,7 +123,7 @@ def test_the_papers_scheme_falls_to_counting_at_hardly_any_cost() -> None:
     rows, marked = planted_like_the_paper(ROWS, marks=10, seed=1)
     policy = Policy(groups=1, marks_per_group=10, fire_at=6, accept_at=1, reject_at=0, log10_alpha=-6, pairs=0)
     costs = {found.attack: found.cost_percent for found in isolations(rows, marked, policy, 3, None)}
-    assert costs["self-join"] == costs["joint counts, 1"] == 1  # 6 of 610 rows
+    assert costs["self-join"] == costs["joint counts (1)"] == 1  # 6 of 610 rows
     assert 40 <= costs[RANDOM_SUBSET] <= 80
     assert cheapest_isolation(rows, marked, policy, 3, None).cost_percent == 1
 
