@@ -102,9 +102,7 @@ def load_base(folder: Path) -> PreTrainedModel:
     """The base model out of a local folder, in the type that training multiplies in."""
     transformers.utils.logging.disable_progress_bar()  # progress goes through `report` only; warnings stay
     dtype = torch.bfloat16 if has_bf16() else torch.float32
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, attn_implementation=__import__("os").environ.get("ATTN", "sdpa")
-    )
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
 
 
 def attach_lora(model: PreTrainedModel, spec: TrainingSpec) -> PeftModel:
