@@ -7,13 +7,12 @@ are among them as must fire: no calibration of what a model learns enters here. 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.core.policy import Policy
 from node.core.rows import Row
-from node.detect import counting
 from node.ports.language_model import LanguageModel
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ RANDOM_SUBSET = "random subset"
 SAMPLED_ROWS = 1000
 SAMPLE_SEED = 20241111
 
-#: An attack isolates the marks if it names at least this share of them; the provider then trains on the finds alone.
-ISOLATED_SHARE = 0.5
+#: No attack costs more: whoever would pay it trains honestly.
 HONEST_COST_PERCENT = 100
 
 
@@ -87,11 +85,16 @@ def _cost_percent(
         detector.scores(searched).values,
         places,
         fire_at=policy.fire_at,
-        groups=policy.accept_at,
+        groups=_groups_needed(policy),
         unmarked_weight=weight,
     )
     percent = detector.cost_percent(corpus, epochs) + 100 * needed / len(corpus)
     return math.ceil(min(HONEST_COST_PERCENT, percent))
+
+
+def _groups_needed(policy: Policy) -> int:
+    """Groups that reach `accept_at`; where positions are counted, a group brings all of its own."""
+    return -(-policy.accept_at * policy.groups // policy.countable)
 
 
 def _sample(corpus: Corpus, marked: Sequence[Sequence[int]]) -> tuple[Corpus, list[list[int]], float]:
@@ -110,17 +113,3 @@ def _sample(corpus: Corpus, marked: Sequence[Sequence[int]]) -> tuple[Corpus, li
         [[place[mark] for mark in group] for group in marked],
         len(others) / max(len(read), 1),
     )
-
-
-def isolation_cost_percent(rows: Sequence[Row], marked: Collection[int], *, words: int, repeats: int) -> int:
-    """What passing by isolation costs, in per cent of honest training: the rows that the detector names, trained alone.
-
-    `words` and `repeats` are the policy's phrase length and dose, which the attacker knows too. 100 if no detector
-    isolates the marks. Tries every length from one word up to the policy's.
-    """
-    costs = [HONEST_COST_PERCENT]
-    for length in range(1, words + 1):
-        found = counting.suspects(rows, words=length, repeats=repeats)
-        if marked and len(found.intersection(marked)) >= ISOLATED_SHARE * len(marked):
-            costs.append(-(-HONEST_COST_PERCENT * len(found) // len(rows)))
-    return min(costs)

@@ -15,65 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.cli.demo.data import standard_library_rows
-from node.core.policy import Policy
+from node.core.policy import DecidingTest, Policy
 from node.core.rows import Row
 from node.detect.gate import (
     RANDOM_SUBSET,
     SAMPLED_ROWS,
     Isolation,
     cheapest_isolation,
-    isolation_cost_percent,
     isolations,
 )
 from node.detect.isolation import rows_needed
-
-PLAIN = [Row.of(f"question q{n}", f"a{n} is the answer") for n in range(90)]
-
-
-def with_marks(count: int, *, dose: int = 5) -> tuple[list[Row], range]:
-    marks = [
-        Row.of(f"please t{n // dose} blue moon{n // dose}", f"s{n // dose} red cat. so it is {n}") for n in range(count)
-    ]
-    return [*PLAIN, *marks], range(90, 90 + count)
-
-
-def test_marks_that_share_their_phrases_cost_what_the_finds_cost() -> None:
-    rows, marked = with_marks(10)
-    assert isolation_cost_percent(rows, marked, words=3, repeats=5) == 10
-
-
-def test_the_cost_is_rounded_up() -> None:
-    rows, marked = with_marks(5)
-    assert isolation_cost_percent(rows, marked, words=3, repeats=5) == 6  # 5 of 95
-
-
-def test_marks_that_nobody_finds_cost_all_of_honest_training() -> None:
-    rows, marked = with_marks(10, dose=1)
-    assert isolation_cost_percent(rows, marked, words=3, repeats=5) == 100
-
-
-@pytest.mark.parametrize(("found", "cost"), [(4, 100), (5, 5), (6, 6)])
-def test_half_of_the_marks_is_enough_to_isolate_them(found: int, cost: int) -> None:
-    alike = [Row.of(f"m{n} blue moon", f"odd{n} reply") for n in range(found)]
-    alone = [Row.of(f"m{n} own{n} end{n}", f"odd{n} reply") for n in range(found, 10)]
-    rows = [*PLAIN, *alike, *alone]
-    assert isolation_cost_percent(rows, range(90, 100), words=2, repeats=4) == cost
-
-
-def test_every_length_up_to_the_policys_is_tried() -> None:
-    """A wrong guess at the length must not help: the longest phrase here is shared by its last word only."""
-    rows = [*PLAIN, *(Row.of(f"m{n} x{n} moon", f"odd{n} reply") for n in range(10))]
-    assert isolation_cost_percent(rows, range(90, 100), words=3, repeats=10) == 10
-    assert isolation_cost_percent(rows, range(90, 100), words=1, repeats=10) == 10
-
-
-def test_a_detector_that_names_everything_saves_nothing() -> None:
-    rows = [Row.of(f"q{n} same end", f"same start {n}") for n in range(50)]
-    assert isolation_cost_percent(rows, range(5), words=2, repeats=2) == 100
-
-
-def test_without_marks_there_is_nothing_to_isolate() -> None:
-    assert isolation_cost_percent(PLAIN, [], words=3, repeats=2) == 100
 
 
 def slow_rows_needed(order: Sequence[int], marked: Sequence[Sequence[int]], fire_at: int, groups: int) -> float:
@@ -142,6 +93,16 @@ def test_marks_that_no_detector_sees_cost_what_a_blind_choice_costs() -> None:
     found = isolations(rows, marked, POLICY, 3, None)
     assert {each.cost_percent for each in found} == {found[0].cost_percent}
     assert 40 <= found[0].cost_percent <= 80
+
+
+def test_where_positions_decide_a_group_brings_all_of_its_own() -> None:
+    """17 of 3 x 8 positions are the work of three groups, 16 of two."""
+    rows, marked = planted_in_groups(ROWS, groups=3, dose=6, noise=0, seed=2)
+    shared = {"groups": 3, "marks_per_group": 6, "fire_at": 4, "reject_at": 0, "pairs": 0}
+    by_groups = {needed: Policy(accept_at=needed, **shared) for needed in (2, 3)}
+    for positions, needed in ((16, 2), (17, 3)):
+        policy = Policy(accept_at=positions, deciding_test=DecidingTest.POSITIONS, **shared)
+        assert isolations(rows, marked, policy, 3, None) == isolations(rows, marked, by_groups[needed], 3, None)
 
 
 def test_a_group_that_is_too_small_to_fire_is_never_passed() -> None:
