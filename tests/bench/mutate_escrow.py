@@ -2,7 +2,8 @@
 
 mutmut changes one thing at a time in a copy of `contracts_sim` and runs the tests that reach it. The slow tests stay
 outside: the stateful machine, and the planted bugs, which are a mutation test themselves; so does the one that no
-mutant can pass, since mutants import mutmut. Takes minutes.
+mutant can pass, since mutants import mutmut. Takes ten minutes on one core. Two mutants survive because they are the
+same program: they add the letter X to the characters that `quote` leaves alone, and it leaves all letters alone.
 """
 
 from __future__ import annotations
