@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto bench-activation bench-escrow mutate-escrow soak-escrow constraints clean
+.PHONY: help demo test lint types check proto bench-activation bench-escrow bench-marks mutate-escrow soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -41,6 +41,9 @@ bench-activation: .venv/ready-dev ## How reliably an honest provider passes the 
 
 bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own commit rate.
 	$(BIN)/python tests/bench/bench_escrow.py
+
+bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passes without training. DATA=FOLDER of *.jsonl: 2 minutes a set.
+	$(BIN)/python tests/bench/bench_marks.py $(if $(DATA),--data $(DATA))
 
 mutate-escrow: .venv/ready-dev ## Mutation score of the escrow contract's tests.
 	$(BIN)/python tests/bench/mutate_escrow.py
