@@ -88,7 +88,7 @@ def pooled(sets: Sequence[Tallies]) -> Tallies:
 
 
 def families(found: Tallies) -> list[str]:
-    """Names of detectors without the length n by which some differ."""
+    """Names of detectors without the length in brackets by which some differ."""
     return list(dict.fromkeys(map(_family, _names(found))))
 
 
@@ -96,7 +96,7 @@ def strongest(found: Tallies, scheme: Scheme, family: str) -> tuple[str, Tally]:
     """The one of a family that finds most marks of a scheme, chosen in hindsight: its name, and what it found."""
     members = [name for name in _names(found) if _family(name) == family]
     best = max(members, key=lambda name: found[name, scheme].recall)
-    return best.replace(", ", ", n = "), found[best, scheme]
+    return best, found[best, scheme]
 
 
 def print_strongest(found: Tallies) -> None:
@@ -125,7 +125,7 @@ def _names(found: Tallies) -> list[str]:
 
 
 def _family(name: str) -> str:
-    return name.partition(", ")[0]
+    return name.partition(" (")[0]
 
 
 def _print_table(lines: dict[str, list[str]]) -> None:

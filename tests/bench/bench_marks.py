@@ -113,8 +113,9 @@ def attack_all(
         f"{percent(MARKED_SHARE, 1)} of them, but at least {LEAST_SHARED} of the paper's and {LEAST_GROUPS} groups of "
         f"{MARKS_PER_GROUP} of ours. What reads the model reads all marks and {SAMPLED_ROWS} other rows, of one seed. "
         "Unmarked rows that tie with the threshold pass it by lot, and marks by the same, so that the control finds "
-        "1 % but for luck. Of detectors that differ in a length n the one that found most is shown. Limits at 95 % "
-        "(Clopper and Pearson), as if marks were independent, which those of one group are not.\n"
+        "1 % but for luck. Of detectors that differ in a length the one that found most is shown, its length in "
+        "brackets. Limits at 95 % (Clopper and Pearson), as if marks were independent, which those of one group are "
+        "not.\n"
     )
     sets = []
     for name, rows in data_sets(folder):
@@ -189,7 +190,7 @@ def conclusion(found: Tallies, *, with_model: bool) -> None:
         if found[CONTROL, scheme].marks
     }
     for scheme, ranked in finders.items():
-        over = [f"{name} {result}" for name, result in ranked if result.recall > MOST_FOUND]
+        over = [f"{name}, {result}" for name, result in ranked if result.recall > MOST_FOUND]
         print(f"- {scheme.name}; more than {percent(MOST_FOUND)} is found by: {'; '.join(over) or 'none'}")
     hidden = min(finders, key=lambda scheme: [result.recall for _, result in finders[scheme]])
     worst, most = finders[hidden][0]
