@@ -35,7 +35,7 @@ class Limits:
     max_length_tokens: int
     max_lora_rank: int
     max_asked_rows: int = 2000
-    max_drawn_words: int = 2000
+    max_drawn_words: int = 4000
     longest_deadline_seconds: int = 7 * 86_400
     least_reveal_seconds: int = 60
     least_evaluate_seconds: int = 600
