@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from node.core.rows import Row
@@ -48,11 +49,8 @@ class Draw:
 
     @property
     def millibits(self) -> int:
-        """floor(1000 * log2(sum / largest)) of the weights, exactly: what this draw adds to a phrase's entropy.
-
-        floor(log2(x)) is that of floor(x), and floor(x) has one bit more.
-        """
-        return (sum(self.weights) ** 1000 // max(self.weights) ** 1000).bit_length() - 1
+        """floor(1000 * log2(sum / largest)) of the weights, exactly: what this draw adds to a phrase's entropy."""
+        return _millibits(sum(self.weights), max(self.weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,12 @@ class Pair:
     coin: int
     sent: Row
     twin: Row
+
+
+@lru_cache(maxsize=1 << 16)
+def _millibits(total: int, largest: int) -> int:
+    """floor(log2(x)) of x = (total / largest) ** 1000: that of floor(x), which has one bit more."""
+    return (total**1000 // largest**1000).bit_length() - 1
 
 
 def fires(text: str, signature: Phrase) -> bool:
