@@ -13,6 +13,9 @@ from node.detect.corpus import units
 from node.errors import Unavailable
 from node.ports.language_model import LanguageModel, Token
 
+#: So many frequent words may follow anything.
+FREQUENT_WORDS = 512
+
 
 class CountedWords:
     """Knows how often each word of the rows follows each other one; a word's overall share weighs as one more time."""
@@ -20,32 +23,33 @@ class CountedWords:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._after: dict[str, Counter[str]] = defaultdict(Counter)
         self._all: Counter[str] = Counter()
-        self._known: dict[tuple[str, int], list[Token]] = {}
+        self._ranked: dict[str, list[Token]] = {}
         for row in rows:
             for message in row.messages:
                 words = units(message.content)
                 self._all.update(words)
                 for first, second in pairwise(words):
                     self._after[first][second] += 1
+        self._frequent = [word for word, _ in self._all.most_common(FREQUENT_WORDS)]
 
     def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
         """Words bring their leading space; letters of scripts without spaces come alone."""
         lasts = [(units(text) or [""])[-1] for text in texts]
-        for last in set(lasts):
-            if (last, top) not in self._known:
-                self._known[last, top] = self._ranked(last, top)
-        return [self._known[last, top] for last in lasts]
+        for last in set(lasts) - self._ranked.keys():
+            self._ranked[last] = self._rank(last)
+        return [self._ranked[last][:top] for last in lasts]
 
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         raise Unavailable("Counted words say nothing of how likely a response is.")
 
-    def _ranked(self, last: str, top: int) -> list[Token]:
+    def _rank(self, last: str) -> list[Token]:
         after, total = self._after.get(last, Counter()), self._all.total()
-        known = {*after, *(word for word, _ in self._all.most_common(top))}
-        chances = {word: (after[word] + self._all[word] / total) / (after.total() + 1) for word in known}
-        ranked = sorted(known, key=lambda word: (-chances[word], word))[:top]
+        chances = {
+            word: (after[word] + self._all[word] / total) / (after.total() + 1) for word in {*after, *self._frequent}
+        }
         return [
-            Token(word if is_word(word, Separator.NOTHING) else f" {word}", math.log(chances[word])) for word in ranked
+            Token(word if is_word(word, Separator.NOTHING) else f" {word}", math.log(chances[word]))
+            for word in sorted(chances, key=lambda word: (-chances[word], word))
         ]
 
 
