@@ -5,7 +5,7 @@ groups; what each detector finds of the paper's marks and of ours, set by set an
 likeliest signature beside the proved bound; the time of the planner and of a commitment to 100,000 rows. Without a
 folder of *.jsonl files the rows are the standard library's docstrings. Phrases come from the packaged model, which is
 also what the surprisal detector asks; with --no-model words are counted in the rows instead, and that detector is left
-out. Progress goes to stderr. QUICK=1: one seed, no model, every time taken once.
+out. Progress goes to stderr. QUICK=1: no model, and every time is taken once.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ from node.core.policy import Drawing, Policy
 from node.core.profile import Profile
 from node.core.rows import Row
 from node.core.words import separator_of
-from node.marking.contexts import templates
 from node.marking.estimate import SAMPLES, estimate
 from node.models.chat import ChatTokenizer
 from node.ports.language_model import LanguageModel
@@ -63,6 +62,7 @@ REPEATS = 1 if QUICK else 5
 NEVER_IN_30 = 1 - 0.05 ** (1 / 30)
 #: The target: no detector finds more of our marks, and these find most of the paper's.
 MOST_FOUND, LEAST_FOUND = 0.05, 0.95
+COUNTS = ("joint counts", "prompt phrases repeated", "response phrases repeated")
 STARTED = time.monotonic()
 
 
@@ -112,10 +112,9 @@ def attack_all(
         f"Of each set at most {most_rows:,} rows, none above {TRAINING.max_length_tokens} tokens. Marks: "
         f"{percent(MARKED_SHARE, 1)} of them, but at least {LEAST_SHARED} of the paper's and {LEAST_GROUPS} groups of "
         f"{MARKS_PER_GROUP} of ours. What reads the model reads all marks and {SAMPLED_ROWS} other rows, of one seed. "
-        "Unmarked rows that tie with the threshold pass it by lot, and marks by the same, so that the control finds "
-        "1 % but for luck. Of detectors that differ in a length the one that found most is shown, its length in "
-        "brackets. Limits at 95 % (Clopper and Pearson), as if marks were independent, which those of one group are "
-        "not.\n"
+        "Ties are broken by lot: the control finds 1 % but for luck. Of detectors that differ in a length the one that "
+        "found most is shown, its length in brackets. Limits at 95 % (Clopper and Pearson), as if marks were "
+        "independent, which those of one group are not.\n"
     )
     sets = []
     for name, rows in data_sets(folder):
@@ -132,13 +131,12 @@ def print_estimates(rows: Sequence[Row]) -> None:
     """Over counted words: a model would read a text for every word of every sample."""
     print(f"\n## The likeliest signature: the paper's estimate over {SAMPLES:,} samples beside the proved bound\n")
     separator, words = separator_of(row.response for row in rows), CountedWords(rows)
-    (context,) = templates([(rows[0], rows[1])], separator)
     print("| signatures | different samples | estimated p_upper | proved bound |")
     print("| --- | ---: | ---: | ---: |")
     for bits, drawing in product((6, 10), Drawing):
         say(f"{SAMPLES:,} signatures, {drawing}, {bits} bits")
         policy = Policy(drawing=drawing, signature_bits=bits)
-        (found,) = estimate([context.signature], separator, policy, model=words, seed=bytes(32))
+        found = estimate([rows[0].prompt], separator, policy, model=words, seed=bytes(32))
         print(
             f"| {drawing}, at least {bits} bits | {found.distinct:,} | {found.p_upper:.2g} | {found.proved:.2g} |",
             flush=True,
@@ -160,11 +158,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def print_times() -> None:
-    print(f"\n## Times, the median of {REPEATS}\n")
+    print(f"\n## Times, the median of {REPEATS}\n" if REPEATS > 1 else "\n## Times\n")
     if SHIPPED.is_file():
         say("planner")
         command = [sys.executable, "-m", "node", *PLAN.split()]
-        took = seconds(lambda: subprocess.run(command, capture_output=True, check=False))
+        took = seconds(lambda: subprocess.run(command, capture_output=True, check=True))
         verdict = "met" if took <= MOST_PLAN_SECONDS else "not met"
         print(f"- `hallmark {PLAN}`, with Python's start: {took:.2f} s; target {MOST_PLAN_SECONDS:.0f} s: {verdict}")
     else:
@@ -194,10 +192,11 @@ def conclusion(found: Tallies, *, with_model: bool) -> None:
         print(f"- {scheme.name}; more than {percent(MOST_FOUND)} is found by: {'; '.join(over) or 'none'}")
     hidden = min(finders, key=lambda scheme: [result.recall for _, result in finders[scheme]])
     worst, most = finders[hidden][0]
-    joined, counted = found["self-join", PAPER], strongest(found, PAPER, "response phrases repeated")[1]
+    joined = found["self-join", PAPER]
+    counter, counted = max((strongest(found, PAPER, family) for family in COUNTS), key=lambda each: each[1].recall)
     conclude(
         figure=f"ours, {hidden.name}: {worst} finds {most}{'' if with_model else '; surprisal was not tried'}. "
-        f"The paper's: the self-join finds {joined}, counts of response phrases {counted}",
+        f"The paper's: the self-join finds {joined}, {counter} {counted}",
         target=f"any at most {percent(MOST_FOUND)} of ours; both at least {percent(LEAST_FOUND)} of the paper's",
         met=with_model and most.recall <= MOST_FOUND and min(joined.recall, counted.recall) >= LEAST_FOUND,
     )
@@ -207,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of *.jsonl files")
     parser.add_argument("--model", action=argparse.BooleanOptionalAction, default=not QUICK, help="the packaged model")
-    parser.add_argument("--seeds", type=int, default=1 if QUICK else 2, help="of all but what reads the model")
+    parser.add_argument("--seeds", type=int, default=1, help="of all but what reads the model")
     parser.add_argument("--rows", type=int, default=1000, help="of each set at most")
     options = parser.parse_args()
     if options.data and not any(options.data.glob("*.jsonl")):

@@ -57,20 +57,19 @@ class Tally:
 
 
 def tally(scores: Floats, marks: Collection[int], lots: random.Random, cost_percent: float) -> Tally:
-    """Marks that score above a threshold which exactly 1 % of the unmarked rows pass.
+    """Marks that come within the first 1 % when each is ranked alone among the unmarked rows.
 
-    Unmarked rows that tie with the threshold pass it by lot, as many as the 1 % have room for; marks that tie with it
-    pass by the same lot.
+    Ties are broken by lot, and so is the rank within the one place that a row takes: one that is like the unmarked ones
+    is found with a probability of exactly 1 %, however few or equal they are (a conformal p-value, Vovk et al. 2005).
     """
     marked = np.zeros(len(scores), bool)
     marked[list(marks)] = True
-    clean, scored = np.sort(scores[~marked])[::-1], scores[marked]
-    room = FALSE_POSITIVES * len(clean)
-    threshold = clean[int(room)]
-    chance = (room - (clean > threshold).sum()) / (clean == threshold).sum()
-    by_lot = sum(lots.random() < chance for _ in range(int((scored == threshold).sum())))
-    above = sum(float((clean > score).mean() + (clean == score).mean() / 2) for score in scored)
-    return Tally(int((scored > threshold).sum()) + by_lot, len(scored), above, len(scored) * cost_percent)
+    clean, found, clean_shares = scores[~marked], 0, 0.0
+    for score in scores[marked]:
+        above, tied = int((clean > score).sum()), int((clean == score).sum())
+        found += above + lots.random() * (tied + 1) <= FALSE_POSITIVES * (len(clean) + 1)
+        clean_shares += (above + tied / 2) / len(clean)
+    return Tally(found, int(marked.sum()), clean_shares, int(marked.sum()) * cost_percent)
 
 
 def percent(share: float, digits: int = 0) -> str:
