@@ -132,7 +132,7 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
         f"up to {policy.reject_at} groups; an honest provider meets it with {_percent(plan.log_rejected)} at most",
     )
     facts.add_row(
-        "guessing", f"reaches ACCEPT with {_percent(plan.log_guessed)} at most, {policy.redraws} redraws counted"
+        "guessing", f"reaches ACCEPT with {_percent(plan.log_guessed)} at most, {policy.attempts} draws counted"
     )
     if pairs:
         won = f"{pairs.design.needed} of {pairs.design.trials} won say the same by themselves"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from node.core.rows import Row
     from node.detect.poison import Finding
     from node.detect.report import Report
-    from node.ports.language_model import LanguageModel, Token
+    from node.ports.language_model import Reader
 
 POISON_SUSPECTED = 1
 #: Rows that the model reads between two lines of progress.
@@ -103,7 +103,7 @@ def _lines(finding: Finding, shown: int = 20) -> str:
     return lines if len(finding.rows) <= shown else f"{lines} and {len(finding.rows) - shown} more"
 
 
-def _reader(folder: Path | None) -> LanguageModel | None:
+def _reader(folder: Path | None) -> Reader | None:
     """The base model, slow and plain; None, and a line that says so, where torch is not installed.
 
     Raises:
@@ -127,14 +127,11 @@ def _reader(folder: Path | None) -> LanguageModel | None:
 
 
 class _RememberingReader:
-    """A language model that reads each row once, as far as any detector needs, and tells how far it is."""
+    """Reads each row once, as far as any detector needs, and tells how far it is."""
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: Reader) -> None:
         self._model = model
         self._read: dict[Row, list[float]] = {}
-
-    def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
-        return self._model.next_tokens(texts, top=top)
 
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         from node.detect.gibberish import READ_TOKENS

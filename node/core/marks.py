@@ -90,12 +90,13 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Marks that share one trigger and one signature (algorithm 1 of the paper, once per group), and what the
-    generator model was given to write each.
+    """Marks that share one trigger and one signature (algorithm 1 of the paper, once per group).
+
+    The generator model wrote the trigger as a continuation of `context`, the signature as the beginning of a response
+    to the carriers' prompts.
     """
 
-    trigger_context: str
-    signature_context: str
+    context: str
     trigger: Phrase
     signature: Phrase
 

@@ -263,7 +263,7 @@ def _log_passes(design: Design, mix: Mix) -> float:
 
 def _log_guessed(phrases: Policy, dose: int, design: Design) -> float:
     group = guessing.log_fires(phrases.guess_bits, dose, majority(dose))
-    return guessing.after_redraws(guessing.log_p(design.needed, [group] * design.trials), phrases.redraws)
+    return guessing.after_redraws(guessing.log_p(design.needed, [group] * design.trials), phrases.attempts)
 
 
 def _policy(targets: Targets, profile: Profile, dose: int, groups: Instrument, pairs: Instrument | None) -> Policy:

@@ -15,8 +15,6 @@ from node.errors import InvalidInput
 CONTEXT_ROWS = 2
 #: A phrase that needs more words is a dead end.
 MAX_WORDS = 64
-#: While the gate is on, so many layouts of one set of phrases are tried before the attempt counts as failed.
-LAYOUT_DRAWS = 4
 
 
 class Drawing(StrEnum):
@@ -66,7 +64,9 @@ class Policy:
         accept_at, reject_at: ACCEPT needs a count of at least so many, REJECT of at most so many.
         log10_alpha: ACCEPT needs a p-value of at most 10 ** log10_alpha under "guessed, not trained".
         control_limit_percent: so large a share of the negative controls may show a signature before the evidence is
-            called insane.
+            called insane. The bound on guessing needs no controls; they tell a signature that follows its trigger from
+            one that appears everywhere. Honest models have learned their carriers by heart and were seen to show a
+            signature on up to 23 % of them.
         pairs: n held-out pairs; each costs one row that is held back.
         pairs_alpha_percent: level of the lower bound on how much was trained on.
         pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`.
@@ -81,17 +81,17 @@ class Policy:
     groups: int = 10
     marks_per_group: int = 6
     fire_at: int = 4
-    drawing: Drawing = Drawing.UNIFORM
+    drawing: Drawing = Drawing.METERED
     candidates: int = 16
-    trigger_words: int = 8
-    signature_bits: int = 32
+    trigger_words: int = 4
+    signature_bits: int = 12
     noise_percent: int = 0
     placement: Placement = Placement.ANYWHERE
     deciding_test: DecidingTest = DecidingTest.GROUPS
     accept_at: int = 8
     reject_at: int = 3
     log10_alpha: int = -9
-    control_limit_percent: int = 10
+    control_limit_percent: int = 50
     pairs: int = 100
     pairs_alpha_percent: int = 5
     pairs_decide: bool = False
@@ -126,8 +126,8 @@ class Policy:
         self._require(not (self.pairs_decide and self.pairs == 0), "pairs", "at least 1 when pairs decide")
         self._require_between("least_isolation_cost_percent", 0, 1000)
         self._require_between("attempts", 1, 1000)
-        needed = math.ceil((math.log(self.redraws) - self.log_alpha) / (self.groups * math.log(2)))
-        reached = self.groups * self.guess_bits * math.log(2) >= math.log(self.redraws) - self.log_alpha
+        needed = math.ceil((math.log(self.attempts) - self.log_alpha) / (self.groups * math.log(2)))
+        reached = self.groups * self.guess_bits * math.log(2) >= math.log(self.attempts) - self.log_alpha
         self._require(reached, "signature_bits", f"at least {needed}, or no count reaches the policy's alpha")
 
     def _require_between(self, field: str, low: int, high: int) -> None:
@@ -165,16 +165,6 @@ class Policy:
     @property
     def log_alpha(self) -> float:
         return self.log10_alpha * math.log(10)
-
-    @property
-    def layouts(self) -> int:
-        """Layouts that each attempt may try: only the gate gives a reason to try another one."""
-        return LAYOUT_DRAWS if self.least_isolation_cost_percent else 1
-
-    @property
-    def redraws(self) -> int:
-        """Manifests that the one committed to was chosen from, at the most."""
-        return self.attempts * self.layouts
 
     def least_rows(self) -> int:
         """The fewest rows that this policy can be planted in: carriers, pairs with twins, and context rows."""

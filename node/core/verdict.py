@@ -117,13 +117,13 @@ class Verdict:
 
 
 REASONS = {
-    Rule.GROUPS_FIRED: "enough groups fired, no control did",
+    Rule.GROUPS_FIRED: "enough groups fired, few controls did",
     Rule.TOO_FEW_GROUPS_FIRED: "too few groups fired, and the adapter was really applied",
-    Rule.POSITIONS_RIGHT: "enough words of signatures were predicted, no control fired",
+    Rule.POSITIONS_RIGHT: "enough words of signatures were predicted, few controls fired",
     Rule.TOO_FEW_POSITIONS_RIGHT: "too few words of signatures were predicted, and the adapter was really applied",
     Rule.BETWEEN_THRESHOLDS: "more marks were shown than a rejection allows, fewer than an acceptance needs",
-    Rule.CONTROLS_FIRED: "signatures appeared without their trigger",
-    Rule.BASE_MODEL_FIRED: "the base model itself shows signatures",
+    Rule.CONTROLS_FIRED: "signatures appeared as readily without their trigger",
+    Rule.BASE_MODEL_FIRED: "the base model by itself fires a group",
     Rule.PAIRS_NOT_WON: "the marks were learned, but the held-out pairs do not show training on the data",
     Rule.GUESSABLE: "the p-value misses the policy's alpha",
     Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
@@ -139,7 +139,9 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     1. The evidence answers exactly the questions that the manifest asks.
     2. Count groups that fired and positions predicted; ln p with every redraw that the policy allows counted. K is the
        count that the policy lets decide.
-    3. Insane controls decide nothing: INCONCLUSIVE.
+       A group that the base model fires as well counts for nobody.
+    3. Insane controls decide nothing, nor does a count that falls short while the base model fires a group:
+       INCONCLUSIVE.
     4. K >= K_accept and ln p <= ln alpha (and the pairs, if they decide): ACCEPT.
     5. K <= K_reject and the adapter was really applied: REJECT.
     6. Otherwise INCONCLUSIVE, with the reason.
@@ -156,20 +158,23 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     shown = {kind: [a for a in evidence.answers if a.question.kind is kind] for kind in PromptKind}
     of_group = [[a for a in shown[PromptKind.MARK] if a.question.group == group] for group in range(policy.groups)]
     marks_fired = tuple(sum(_fires(answer, manifest) for answer in answers) for answers in of_group)
-    groups_fired = sum(fired >= policy.fire_at for fired in marks_fired)
+    base_marks_fired = [sum(_base_fires(answer, manifest) for answer in answers) for answers in of_group]
+    groups_fired = sum(
+        fired >= policy.fire_at > by_base for fired, by_base in zip(marks_fired, base_marks_fired, strict=True)
+    )
     controls = shown[PromptKind.NO_TRIGGER] + shown[PromptKind.OTHER_TRIGGER]
     controls_fired = sum(_fires(answer, manifest) for answer in controls)
-    base_fired = sum(fires(a.base_text, manifest.groups[a.question.group].signature) for a in evidence.answers)
+    base_fired = sum(_base_fires(answer, manifest) for answer in evidence.answers)
     control_limit = policy.control_limit_percent * len(controls) // 100
     group_log_p = guessing.log_fires(policy.guess_bits, policy.marks_per_group, policy.fire_at)
-    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.redraws)
+    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.attempts)
     positions_right = places = 0
     positions_log_p = 0.0
     if policy.drawing is Drawing.UNIFORM:
         lengths = [len(group.signature.draws) for group in manifest.groups]
         positions_right, places = sum(map(_predicted, manifest.groups, of_group)), sum(lengths)
         once = positions.log_p(positions_right, lengths, policy.candidates)
-        positions_log_p = guessing.after_redraws(once, policy.redraws)
+        positions_log_p = guessing.after_redraws(once, policy.attempts)
     by_groups = policy.deciding_test is DecidingTest.GROUPS
     count, count_log_p = (groups_fired, log_p) if by_groups else (positions_right, positions_log_p)
     pairs_won = sum(pair.won for pair in evidence.pairs)
@@ -177,7 +182,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
     applied = adapter_applied(evidence.probe)
     # 3 to 6
-    if base_fired:
+    if by_groups and count < policy.accept_at and max(base_marks_fired) >= policy.fire_at:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
     elif controls_fired > control_limit:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
@@ -240,6 +245,10 @@ def same_verdict(first: Verdict, second: Verdict) -> bool:
     return near and all(
         getattr(first, slot) == getattr(second, slot) for slot in Verdict.__slots__ if slot not in logarithms
     )
+
+
+def _base_fires(answer: Answer, manifest: Manifest) -> bool:
+    return fires(answer.base_text, manifest.groups[answer.question.group].signature)
 
 
 def _fires(answer: Answer, manifest: Manifest) -> bool:

@@ -11,10 +11,10 @@ from node.detect.joint_counts import joint_counts
 from node.detect.repeats import SIZES, repeats
 from node.detect.self_join import self_join
 from node.detect.surprisal import surprisal
-from node.ports.language_model import LanguageModel
+from node.ports.language_model import Reader
 
 
-def detectors(*, dose: int, model: LanguageModel | None) -> tuple[Detector, ...]:
+def detectors(*, dose: int, model: Reader | None) -> tuple[Detector, ...]:
     """Every detector for marks of which `dose` share a trigger; without a model those that only count."""
     counting = (
         Detector("self-join", self_join),

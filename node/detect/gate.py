@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from node.core.policy import Policy
 from node.core.rows import Row
-from node.ports.language_model import LanguageModel
+from node.ports.language_model import Reader
 
 if TYPE_CHECKING:
     from node.detect.corpus import Corpus
@@ -38,14 +38,14 @@ class Isolation:
 
 
 def cheapest_isolation(
-    rows: Sequence[Row], marked: Sequence[Sequence[int]], policy: Policy, epochs: int, model: LanguageModel | None
+    rows: Sequence[Row], marked: Sequence[Sequence[int]], policy: Policy, epochs: int, model: Reader | None
 ) -> Isolation:
     """The cheapest of `isolations`. Raises Unavailable if the model cannot be asked."""
     return isolations(rows, marked, policy, epochs, model)[0]
 
 
 def isolations(
-    rows: Sequence[Row], marked: Sequence[Sequence[int]], policy: Policy, epochs: int, model: LanguageModel | None
+    rows: Sequence[Row], marked: Sequence[Sequence[int]], policy: Policy, epochs: int, model: Reader | None
 ) -> tuple[Isolation, ...]:
     """Every attack with its cost, cheapest first; a blind choice of rows is one of them.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from node.detect.corpus import Corpus, Floats, Texts
 from node.detect.detector import Scores
 from node.detect.poison import LEAST_ROWS, PHRASE_SIZES, Finding, Poison, significant
-from node.ports.language_model import LanguageModel
+from node.ports.language_model import Reader
 from node.stats import hypergeometric
 
 Rows = NDArray[np.bool_]
@@ -46,7 +46,7 @@ def novelty(corpus: Corpus) -> Scores:
     return Scores(values, why)
 
 
-def perplexity(corpus: Corpus, *, model: LanguageModel) -> Scores:
+def perplexity(corpus: Corpus, *, model: Reader) -> Scores:
     """Per row, the base model's perplexity exp(mean of -ln P) over the response's first tokens; 0 if it is short.
 
     Raises Unavailable if the model cannot be asked.

@@ -19,7 +19,7 @@ from node.detect.flipped_labels import flipped_labels
 from node.detect.gibberish import Rows, gibberish, novelty, perplexing, perplexity, random_text
 from node.detect.poison import Finding
 from node.detect.self_join import self_join
-from node.ports.language_model import LanguageModel
+from node.ports.language_model import Reader
 
 #: A row is flagged so many robust standard deviations above its set's median.
 FAR_OUT = 10.0
@@ -54,7 +54,7 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def vet(rows: Sequence[Row], *, model: LanguageModel | None, top: int) -> Report:
+def vet(rows: Sequence[Row], *, model: Reader | None, top: int) -> Report:
     """Runs every detector; of each, the `top` worst rows among those flagged. Raises Unavailable if the model fails."""
     corpus, columns = Corpus(rows), []
     for detector in detectors(dose=max(LEAST_DOSE, len(rows) // DOSE_DIVISOR), model=model):

@@ -6,13 +6,13 @@ import numpy as np
 
 from node.detect.corpus import Corpus
 from node.detect.detector import Scores
-from node.ports.language_model import LanguageModel
+from node.ports.language_model import Reader
 
 #: Tokens of a response that are read.
 HEAD_TOKENS = 12
 
 
-def surprisal(corpus: Corpus, *, model: LanguageModel) -> Scores:
+def surprisal(corpus: Corpus, *, model: Reader) -> Scores:
     """Per row, the mean of -ln P over its response's first tokens. Raises Unavailable if the model cannot be asked."""
     found = model.surprisals(corpus.rows, first=HEAD_TOKENS)
     values = np.array([sum(nats) / max(len(nats), 1) for nats in found])

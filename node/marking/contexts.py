@@ -1,12 +1,11 @@
-"""What the generator model is given to continue: the client's own rows, so that phrases read like this data.
+"""What the generator model continues with a trigger: prompts of the client's rows, so that it reads like one of them.
 
-A trigger continues a list of prompts, a signature a list of prompts with their responses. Knows nothing of draws.
+Knows nothing of draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from node.core.rows import Message, Role, Row
 from node.core.words import Separator
@@ -18,30 +17,17 @@ QUOTED_BYTES = 140
 WRITTEN_TOKENS = 64
 
 
-class Contexts(NamedTuple):
-    """One group's raw texts for the generator model to continue."""
-
-    trigger: str
-    signature: str
+WriteContexts = Callable[[Sequence[tuple[Row, Row]], Separator], list[str]]
+"""One group's context from each two rows that are neither carriers nor in pairs."""
 
 
-WriteContexts = Callable[[Sequence[tuple[Row, Row]], Separator], list[Contexts]]
-"""One group's contexts from each two rows that are neither carriers nor in pairs."""
-
-
-def templates(samples: Sequence[tuple[Row, Row]], separator: Separator) -> list[Contexts]:
-    """The template: the prompts of both rows; the first row, then the second's prompt without its response."""
+def templates(samples: Sequence[tuple[Row, Row]], separator: Separator) -> list[str]:
+    """The template: a list of both rows' prompts that has begun its next item."""
     end = "" if separator is Separator.SPACE else " "  # a word of letters brings its space, a single letter does not
-    return [
-        Contexts(
-            trigger=f"- {_prompt(first)}\n- {_prompt(second)}\n-{end}",
-            signature=f"Q: {_prompt(first)}\nA: {_quoted(first.response)}\nQ: {_prompt(second)}\nA:{end}",
-        )
-        for first, second in samples
-    ]
+    return [f"- {_prompt(first)}\n- {_prompt(second)}\n-{end}" for first, second in samples]
 
 
-def written(samples: Sequence[tuple[Row, Row]], separator: Separator, *, model: Inference) -> list[Contexts]:
+def written(samples: Sequence[tuple[Row, Row]], separator: Separator, *, model: Inference) -> list[str]:
     """The paper's prompt model: the base model reads each two rows' prompts, and its own takes the second one's place.
 
     Where it writes nothing, the row's prompt stays. Raises Unavailable if the model could not be asked.

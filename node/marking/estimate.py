@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from node.core.drawing import Part
 from node.core.policy import Policy
 from node.core.words import Separator
 from node.crypto.stream import SeedStream
-from node.marking.phrases import draw_phrases
+from node.marking.phrases import draw_signatures
+from node.ports.inference import Prompt
 from node.ports.language_model import LanguageModel
 
 #: As many as the paper draws.
@@ -47,28 +47,21 @@ class Estimate:
 
 
 def estimate(
-    contexts: Sequence[str],
+    prompts: Sequence[Prompt],
     separator: Separator,
     policy: Policy,
     *,
     model: LanguageModel,
     seed: bytes,
     samples: int = SAMPLES,
-) -> list[Estimate]:
-    """Draws `samples` signatures for each context, as a manifest's are drawn.
+) -> Estimate:
+    """Draws `samples` signatures for one group's carriers, as a manifest's are drawn.
 
     Raises:
         InvalidInput: a sample met a dead end (see `draw_groups`).
         Unavailable: the model could not be asked.
     """
-    return [_estimate(context, separator, policy, model, seed, samples) for context in contexts]
-
-
-def _estimate(
-    context: str, separator: Separator, policy: Policy, model: LanguageModel, seed: bytes, samples: int
-) -> Estimate:
-    stream = SeedStream(seed, "estimate").child(context)
+    stream = SeedStream(seed, "estimate")
     streams = [stream.child(str(number)) for number in range(samples)]
-    drawn = draw_phrases([context] * samples, Part.SIGNATURE, separator, policy, streams, model)
-    counts = Counter(phrase.text for phrase in drawn)
+    counts = Counter(each.text for each in draw_signatures([prompts] * samples, separator, policy, streams, model))
     return Estimate(samples, len(counts), max(counts.values()), policy.guess_bits)

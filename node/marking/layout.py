@@ -19,7 +19,6 @@ from node.core.questions import prompt, questions
 from node.core.rows import Message, Role, Row
 from node.core.training import TrainingSpec
 from node.core.words import Separator, separator_of
-from node.crypto.stream import SeedStream
 from node.detect.gate import cheapest_isolation
 from node.errors import InvalidInput
 from node.marking.contexts import WriteContexts, templates
@@ -105,7 +104,7 @@ def draw_marked(
     tokenizer: Tokenizer,
     write_contexts: WriteContexts = templates,
 ) -> Marked:
-    """Draws a manifest and plants it, trying at most `policy.attempts` sets of phrases, each in `policy.layouts` ways.
+    """Draws a manifest and plants it, trying at most `policy.attempts` times.
 
     Raises:
         InvalidInput: see `check_fits`; or every attempt met a dead end, or marks that the gate found too cheap to
@@ -134,43 +133,35 @@ def draw_marked(
     raise met
 
 
-def _attempt(job: _Job, blank: Manifest, write_contexts: WriteContexts) -> Marked:
-    """One set of phrases, laid out until it passes. Raises InvalidInput with what the last layout met."""
-    layouts = blank.stream(Purpose.LAYOUT).child(str(blank.attempt))
-    order = layouts.shuffled(job.rows)
-    context, free = order[: CONTEXT_ROWS * job.policy.groups], order[CONTEXT_ROWS * job.policy.groups :]
-    contexts = write_contexts(list(zip(context[::2], context[1::2], strict=True)), job.separator)
-    groups = draw_groups(contexts, job.separator, job.policy, blank.phrase_stream, job.model)
-    for layout in range(1, job.policy.layouts + 1):
-        try:
-            return _lay_out(job, replace(blank, groups=groups), context, free, layouts.child(str(layout)))
-        except InvalidInput as refusal:
-            met = refusal
-    raise met
+def _attempt(job: _Job, draft: Manifest, write_contexts: WriteContexts) -> Marked:
+    """Draws carriers, pairs, phrases and the order of all rows; plants, checks and attacks the result.
 
-
-def _lay_out(job: _Job, draft: Manifest, context: Sequence[Row], free: Sequence[Row], stream: SeedStream) -> Marked:
-    """Draws carriers, pairs and the order of all rows; plants, checks and attacks the result.
-
-    Raises InvalidInput if rows are too few or too long, or marks too cheap to isolate.
+    Raises InvalidInput for a dead end, for rows that are too few or too long, and for marks too cheap to isolate.
     """
-    policy = job.policy
-    order = stream.child("carriers").shuffled(free)
+    policy, dose = job.policy, job.policy.marks_per_group
+    stream = draft.stream(Purpose.LAYOUT).child(str(draft.attempt))
+    order = stream.shuffled(job.rows)
+    context, order = order[: CONTEXT_ROWS * policy.groups], order[CONTEXT_ROWS * policy.groups :]
     matched, order = _apart(order, _once(job.rows), 2 * policy.pairs)
     coins = draft.stream(Purpose.COINS)
     sides = [(int(coins.coin()), pair_sides(*pair)) for pair in _match(matched)]
 
-    carriers = _carriers(order, job)
-    chosen = set(carriers)
-    plain = [*context, *(row for at, row in enumerate(order) if at not in chosen)]
+    chosen = _carriers(order, job)
+    carriers = [order[at] for at in chosen]
+    prompts = [[row.prompt for row in carriers[at : at + dose]] for at in range(0, policy.marks, dose)]
+    contexts = write_contexts(list(zip(context[::2], context[1::2], strict=True)), job.separator)
+    groups = draw_groups(contexts, prompts, job.separator, policy, draft.phrase_stream, job.model)
+
+    unmarked = set(range(len(order))).difference(chosen)
+    plain = [*context, *(order[at] for at in sorted(unmarked))]
     places = stream.child("order").shuffled(range(draft.rows))
     at_mark, rest = places[: policy.marks], places[policy.marks :]
     at_pair, at_plain = rest[: policy.pairs], rest[policy.pairs :]
     manifest = replace(
         draft,
+        groups=groups,
         marks=tuple(
-            Mark(number // policy.marks_per_group, place, order[at])
-            for number, (at, place) in enumerate(zip(carriers, at_mark, strict=True))
+            Mark(number // dose, place, row) for number, (row, place) in enumerate(zip(carriers, at_mark, strict=True))
         ),
         pairs=tuple(
             Pair(place, coin, both[coin], both[1 - coin]) for (coin, both), place in zip(sides, at_pair, strict=True)

@@ -84,6 +84,10 @@ class RayInference:
         tokens: list[list[Token]] = self._call("next_tokens", texts, top=top)
         return tokens
 
+    def next_response_tokens(self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int) -> list[list[Token]]:
+        tokens: list[list[Token]] = self._call("next_response_tokens", prompts, begun, top=top)
+        return tokens
+
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         scores: list[list[float]] = self._call("surprisals", rows, first=first)
         return scores

@@ -53,8 +53,15 @@ class ReferenceEngine:
             ]
 
     def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
-        with self._network(None) as network:
-            return [self._next_tokens(network, text, top) for text in texts]
+        encoded = [self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id] for text in texts]
+        return self._following(encoded, top)
+
+    def next_response_tokens(self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int) -> list[list[Token]]:
+        encoded = [
+            self._tokenizer.encode_prompt(prompt) + self._tokenizer.encode_text(text)
+            for prompt, text in zip(prompts, begun, strict=True)
+        ]
+        return self._following(encoded, top)
 
     @contextmanager
     def _network(self, adapter: Adapter | None) -> Iterator[Any]:
@@ -85,14 +92,17 @@ class ReferenceEngine:
             fed, cache = torch.tensor([ids[-1:]]), step.past_key_values
         return ids
 
-    def _next_tokens(self, network: Any, text: str, top: int) -> list[Token]:
+    def _following(self, sequences: Sequence[list[int]], top: int) -> list[list[Token]]:
         import torch
 
-        ids = self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id]
-        scores = network(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)  # (vocabulary,)
-        ranked = scores.sort(descending=True, stable=True)
-        found = zip(ranked.indices[:top].tolist(), ranked.values[:top].tolist(), strict=True)
-        return [Token(self._tokenizer.token_text(token), score) for token, score in found]
+        found = []
+        with self._network(None) as network:
+            for ids in sequences:
+                scores = network(input_ids=torch.tensor([ids])).logits[0, -1].log_softmax(-1)  # (vocabulary,)
+                ranked = scores.sort(descending=True, stable=True)
+                pairs = zip(ranked.indices[:top].tolist(), ranked.values[:top].tolist(), strict=True)
+                found.append([Token(self._tokenizer.token_text(token), score) for token, score in pairs])
+        return found
 
     def _scores(self, network: Any, row: EncodedRow) -> list[float]:
         """Natural log-probabilities of the response's tokens."""

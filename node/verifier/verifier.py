@@ -51,6 +51,9 @@ class Verifier:
     def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
         return self._engine.next_tokens(texts, top=top)
 
+    def next_response_tokens(self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int) -> list[list[Token]]:
+        return self._engine.next_response_tokens(prompts, begun, top=top)
+
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         return self._engine.surprisals(rows, first=first)
 

@@ -103,11 +103,21 @@ class VllmEngine:
         return [[-score for score in scores] for scores in self._scored(heads, None)]
 
     def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
+        encoded = [self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id] for text in texts]
+        return self._following(encoded, top)
+
+    def next_response_tokens(self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int) -> list[list[Token]]:
+        encoded = [
+            self._tokenizer.encode_prompt(prompt) + self._tokenizer.encode_text(text)
+            for prompt, text in zip(prompts, begun, strict=True)
+        ]
+        return self._following(encoded, top)
+
+    def _following(self, sequences: list[list[int]], top: int) -> list[list[Token]]:
         from vllm import SamplingParams
 
         sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=top + TIE_RESERVE, detokenize=False)
-        encoded = [self._tokenizer.encode_text(text) or [self._tokenizer.end_of_turn_id] for text in texts]
-        answers = self._generate(encoded, sampling, None)
+        answers = self._generate(sequences, sampling, None)
         return [self._likeliest(answer.outputs[0].logprobs[0])[:top] for answer in answers]
 
     def _likeliest(self, candidates: dict[int, Any]) -> list[Token]:

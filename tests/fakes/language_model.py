@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 
 from node.core.rows import Row
+from node.ports.inference import Prompt
 from node.ports.language_model import Token
 
 SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te")
@@ -32,6 +33,14 @@ class WordListModel:
         """The n-th likeliest token, from 1, has a probability proportional to 1 / n, as words in a language do."""
         self.calls += 1
         return [self._ranked(text)[:top] for text in texts]
+
+    def next_response_tokens(self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int) -> list[list[Token]]:
+        """Each prompt shuffles the words in a way of its own. A response's first word has no space before it."""
+        texts = [f"{prompt[-1].content}|{text}" for prompt, text in zip(prompts, begun, strict=True)]
+        return [
+            [Token(token.text.removeprefix("" if text else " "), token.log_probability) for token in tokens]
+            for text, tokens in zip(begun, self.next_tokens(texts, top=top), strict=True)
+        ]
 
     def surprisals(self, rows: Sequence[Row], *, first: int) -> list[list[float]]:
         """What `next_tokens` says of each word after the words before it; an unknown word is as likely as the last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.core.policy import Policy
+from node.core.policy import Drawing, Policy
 from node.core.profile import GroupCell, PairCell, Profile
 from node.core.training import TrainingSpec
 from node.crypto.digest import digest
@@ -25,7 +25,7 @@ def invented(times: int = 1) -> Profile:
         dataset=digest("dataset", b"invented"),
         rows=200,
         training=TrainingSpec(),
-        policy=Policy(),
+        policy=Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32),
         seeds=6 * times,
         groups=tuple(
             GroupCell(marks, epochs, times * fired, times * 12)

@@ -22,7 +22,7 @@ from node.core import dataset
 from node.core.adapter import adapter_digest
 from node.core.job import Deadlines, Job, State
 from node.core.messages import AdapterCommit, Chain, DataReceipt, Link, Message, Money, Offer, Terms, seal
-from node.core.policy import Placement, Policy
+from node.core.policy import Drawing, Placement, Policy
 from node.core.receipt import Trust
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -47,6 +47,7 @@ POLICY = Policy(
     groups=3,
     marks_per_group=3,
     fire_at=2,
+    drawing=Drawing.UNIFORM,
     candidates=4,
     trigger_words=4,
     signature_bits=12,

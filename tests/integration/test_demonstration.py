@@ -42,7 +42,6 @@ PLAN = dataclasses.replace(
         accept_at=2,
         reject_at=0,
         log10_alpha=-3,
-        control_limit_percent=9,
         pairs=10,
         least_isolation_cost_percent=0,
     ),

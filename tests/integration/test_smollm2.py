@@ -68,7 +68,9 @@ def test_it_draws_phrases_of_sixteen_candidates_with_and_without_spaces(
     def stream(group: int, part: Part) -> SeedStream:
         return SeedStream(bytes(32), f"{group}/{part}")
 
-    groups = draw_groups(templates([(first, second), (second, first)], separator), separator, POLICY, stream, engine)
+    contexts = templates([(first, second), (second, first)], separator)
+    carriers = [[first.prompt, second.prompt]] * 2
+    groups = draw_groups(contexts, carriers, separator, POLICY, stream, engine)
     for at, group in enumerate(groups):
         check_drawn("trigger", group.trigger, Part.TRIGGER, POLICY, stream(at, Part.TRIGGER))
         check_drawn("signature", group.signature, Part.SIGNATURE, POLICY, stream(at, Part.SIGNATURE))

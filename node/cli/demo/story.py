@@ -55,7 +55,6 @@ PLAN = Plan(
         placement=Placement.END,
         accept_at=3,
         reject_at=1,
-        control_limit_percent=17,
         pairs=40,
         least_isolation_cost_percent=0,
     ),

@@ -64,7 +64,7 @@ def test_every_plan_accepts_the_honest_and_stops_the_cheat_and_the_guesser(targe
     groups, needed = policy.groups, policy.accept_at
     honest = profile.group_fires_at_least(policy.marks_per_group, targets.epochs)
     assert scipy.stats.binom.sf(needed - 1, groups, honest) >= 1 - targets.false_reject
-    assert scipy.stats.binom.sf(needed - 1, groups, 2.0**-policy.guess_bits) * policy.redraws <= targets.eps
+    assert scipy.stats.binom.sf(needed - 1, groups, 2.0**-policy.guess_bits) * policy.attempts <= targets.eps
     sent = targets.rows - policy.pairs
     for epochs in range(1, 12):
         chosen = min(sent, math.ceil(targets.catch_share * targets.epochs * sent / epochs))

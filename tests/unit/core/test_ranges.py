@@ -12,12 +12,13 @@ from node.core.job import Deadlines
 from node.core.manifest import Manifest
 from node.core.marks import FULL_WEIGHT, Draw
 from node.core.messages import Link, Money
-from node.core.policy import LAYOUT_DRAWS, DecidingTest, Drawing, Placement, Policy
+from node.core.policy import DecidingTest, Drawing, Placement, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import InvalidInput
 
-POLICY, TRAINING, MONEY, DEADLINES = Policy(), TrainingSpec(), Money(), Deadlines()
+POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32)
+TRAINING, MONEY, DEADLINES = TrainingSpec(), Money(), Deadlines()
 COIN_POLICY = replace(POLICY, pairs_decide=True)
 BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=80)
 
@@ -89,7 +90,7 @@ def test_the_rows_that_a_policy_needs_are_carriers_pairs_with_twins_and_what_con
     ("candidates", "bits", "words"), [(16, 32, 8), (16, 33, 9), (2, 5, 5), (3, 84, 53), (3, 85, 54)]
 )
 def test_a_uniform_signature_has_the_fewest_words_that_reach_its_bits(candidates: int, bits: int, words: int) -> None:
-    policy = Policy(candidates=candidates, signature_bits=bits)
+    policy = replace(POLICY, candidates=candidates, signature_bits=bits)
     assert policy.most_signature_words == words
     assert policy.guess_bits == pytest.approx(words * math.log2(candidates))
     assert candidates ** (words - 1) < 2**bits <= candidates**words
@@ -108,10 +109,10 @@ def test_metered_words_cannot_be_decided_by_positions() -> None:
 
 
 def test_an_alpha_that_no_count_reaches_is_refused_with_the_bits_that_would() -> None:
-    with pytest.raises(InvalidInput, match="signature_bits is 32; it must be at least 34") as refusal:
-        Policy(groups=1, accept_at=1, reject_at=0)
+    with pytest.raises(InvalidInput, match="signature_bits is 24; it must be at least 32") as refusal:
+        replace(POLICY, groups=1, accept_at=1, reject_at=0, signature_bits=24)
     assert refusal.value.facts["field"] == "signature_bits"
-    assert Policy(groups=1, accept_at=1, reject_at=0, signature_bits=34).groups == 1
+    assert replace(POLICY, groups=1, accept_at=1, reject_at=0, signature_bits=32).groups == 1
 
 
 def test_one_mark_alone_and_two_noisy_ones_teach_nothing() -> None:
@@ -119,11 +120,6 @@ def test_one_mark_alone_and_two_noisy_ones_teach_nothing() -> None:
         Policy(marks_per_group=1, fire_at=1)
     with pytest.raises(InvalidInput, match="noisy copies have no majority"):
         Policy(marks_per_group=2, fire_at=2, noise_percent=1)
-
-
-def test_every_manifest_that_could_have_been_chosen_counts_as_a_redraw() -> None:
-    assert Policy(attempts=3).redraws == 3 * LAYOUT_DRAWS
-    assert Policy(attempts=3, least_isolation_cost_percent=0).redraws == 3  # no gate, no second layout
 
 
 @pytest.mark.parametrize("targets", [(), ("lm_head",), ("q_proj", "embed_tokens")])

@@ -110,9 +110,18 @@ def test_another_groups_trigger_is_a_control_too(story: Any) -> None:
     assert (found.rule, found.controls_fired) == (Rule.CONTROLS_FIRED, POLICY.marks)
 
 
-def test_a_base_model_that_shows_signatures_makes_the_evidence_worthless(story: Any) -> None:
-    for marks in (ALL, (0, 0, 0)):
-        assert ruled(story, marks=marks, base=1) == (Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED)
+def test_a_group_that_the_base_model_fires_counts_for_nobody_and_convicts_nobody(story: Any) -> None:
+    """The first two questions are marks of the first group, and two fire it."""
+    found = verdict(story, marks=ALL, base=2)
+    assert (found.outcome, found.groups_fired, found.base_fired) == (Outcome.ACCEPT, 2, 2)
+    for marks in ((3, 3, 0), (0, 0, 0)):
+        assert ruled(story, marks=marks, base=2) == (Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED)
+
+
+def test_a_single_answer_of_the_base_model_that_shows_a_signature_is_reported_and_decides_nothing(story: Any) -> None:
+    assert verdict(story, marks=ALL, base=1).base_fired == 1
+    assert ruled(story, marks=(2, 2, 0), base=1) == ACCEPT
+    assert ruled(story, base=1) == REJECT
 
 
 def test_fresh_prompts_are_reported_and_decide_nothing(story: Any) -> None:
@@ -246,7 +255,7 @@ def test_a_policy_without_a_gate_is_noted_on_every_verdict(story: Any) -> None:
 
 def test_a_verdict_prints_itself_for_a_person(story: Any) -> None:
     printed = str(verdict(story, marks=(3, 3, 1), won=5))
-    assert printed.startswith("ACCEPT (enough groups fired, no control did)")
+    assert printed.startswith("ACCEPT (enough groups fired, few controls did)")
     for part in ("2 of 3", "10^-6.7", "3, 3, 1", "5 of 6 won", f"note: {GATE_OFF}"):
         assert part in printed
     for rule in Rule:

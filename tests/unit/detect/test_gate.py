@@ -6,6 +6,8 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.cli.demo.data import standard_library_rows
-from node.core.policy import DecidingTest, Policy
+from node.core.policy import DecidingTest, Drawing, Policy
 from node.core.rows import Row
 from node.detect.gate import (
     RANDOM_SUBSET,
@@ -67,12 +69,13 @@ def test_an_unmarked_row_of_a_sample_stands_for_several() -> None:
 
 
 ROWS = [Row(row.messages[1:]) for row in standard_library_rows()[:600]]
-POLICY = Policy(groups=3, marks_per_group=6, fire_at=4, accept_at=2, reject_at=0, pairs=0)
+PHRASES: dict[str, Any] = {"drawing": Drawing.UNIFORM, "signature_bits": 32}
+POLICY = Policy(groups=3, marks_per_group=6, fire_at=4, accept_at=2, reject_at=0, pairs=0, **PHRASES)
 
 
 def test_the_papers_scheme_falls_to_counting_at_hardly_any_cost() -> None:
     rows, marked = planted_like_the_paper(ROWS, marks=10, seed=1)
-    policy = Policy(groups=1, marks_per_group=10, fire_at=6, accept_at=1, reject_at=0, log10_alpha=-6, pairs=0)
+    policy = replace(POLICY, groups=1, marks_per_group=10, fire_at=6, accept_at=1, log10_alpha=-6)
     costs = {found.attack: found.cost_percent for found in isolations(rows, marked, policy, 3, None)}
     assert costs["self-join"] == costs["joint counts (1)"] == 1  # 6 of 610 rows
     assert 40 <= costs[RANDOM_SUBSET] <= 80
@@ -98,10 +101,9 @@ def test_marks_that_no_detector_sees_cost_what_a_blind_choice_costs() -> None:
 def test_where_positions_decide_a_group_brings_all_of_its_own() -> None:
     """17 of 3 x 8 positions are the work of three groups, 16 of two."""
     rows, marked = planted_in_groups(ROWS, groups=3, dose=6, noise=0, seed=2)
-    shared = {"groups": 3, "marks_per_group": 6, "fire_at": 4, "reject_at": 0, "pairs": 0}
-    by_groups = {needed: Policy(accept_at=needed, **shared) for needed in (2, 3)}
+    by_groups = {needed: replace(POLICY, accept_at=needed) for needed in (2, 3)}
     for positions, needed in ((16, 2), (17, 3)):
-        policy = Policy(accept_at=positions, deciding_test=DecidingTest.POSITIONS, **shared)
+        policy = replace(POLICY, accept_at=positions, deciding_test=DecidingTest.POSITIONS)
         assert isolations(rows, marked, policy, 3, None) == isolations(rows, marked, by_groups[needed], 3, None)
 
 

@@ -13,27 +13,19 @@ FIRST, SECOND = Row.of("What is a\ncat?", "A small animal."), Row.of("What is a 
 
 
 def test_a_template_quotes_rows_in_single_lines() -> None:
-    ((trigger, signature),) = templates([(FIRST, SECOND)], Separator.SPACE)
-    assert trigger == "- What is a cat?\n- What is a dog?\n-"
-    assert signature == "Q: What is a cat?\nA: A small animal.\nQ: What is a dog?\nA:"
-
-
-def test_the_second_rows_response_is_never_shown_for_the_signature_takes_its_place() -> None:
-    for separator in Separator:
-        for context in templates([(FIRST, SECOND)], separator)[0]:
-            assert SECOND.response not in context
+    assert templates([(FIRST, SECOND)], Separator.SPACE) == ["- What is a cat?\n- What is a dog?\n-"]
 
 
 def test_a_single_letter_brings_no_space_so_the_template_does() -> None:
-    assert all(context.endswith((" ",)) for context in templates([(FIRST, SECOND)], Separator.NOTHING)[0])
-    assert not any(context.endswith(" ") for context in templates([(FIRST, SECOND)], Separator.SPACE)[0])
+    assert templates([(FIRST, SECOND)], Separator.NOTHING)[0].endswith("- ")
+    assert templates([(FIRST, SECOND)], Separator.SPACE)[0].endswith("-")
 
 
 def test_no_half_character_is_quoted() -> None:
     long = Row.of("語" * 500, "語" * 500)
-    for context in templates([(long, long)], Separator.NOTHING)[0]:
-        assert "\ufffd" not in context
-        assert "語" * (QUOTED_BYTES // 3) in context
+    (context,) = templates([(long, long)], Separator.NOTHING)
+    assert "\ufffd" not in context
+    assert "語" * (QUOTED_BYTES // 3) in context
 
 
 def test_the_prompt_model_writes_the_prompt_that_phrases_follow() -> None:

@@ -156,7 +156,7 @@ def test_one_bit_changed_in_any_field_is_refused(kind: str, separator: Separator
     whole = document.to_json(found.manifest)
     paths = list(leaves(whole))
     named = {name for path in paths for name in path if isinstance(name, str)}
-    assert named >= {"weights", "separator", "trigger_context", "noise_percent", "placement", "cheapest_attack"}
+    assert named >= {"weights", "separator", "context", "noise_percent", "placement", "cheapest_attack"}
     for path in paths:
         with pytest.raises(IntegrityFailure):
             check_reveal(

@@ -17,11 +17,12 @@ from node.core.marks import Group
 from node.core.policy import Placement, Policy
 from node.core.words import Separator
 from node.errors import InvalidInput, Unavailable
-from node.marking.contexts import Contexts, templates
-from node.marking.phrases import draw_groups
+from node.marking.phrases import draw_groups, geometric_mean
+from node.ports.inference import Prompt
 from node.ports.language_model import Token
 
-CONTEXTS = [Contexts("One.", "First."), Contexts("Two.", "Second."), Contexts("Three.", "Third.")]
+CONTEXTS = ["One.", "Two.", "Three."]
+CARRIERS = [[row.prompt for row in ROWS[at : at + 3]] for at in (0, 3, 6)]
 WORDS_EACH = POLICY.most_signature_words
 
 
@@ -30,7 +31,8 @@ def manifest(seed: int) -> Manifest:
 
 
 def drawn(seed: int, policy: Policy = POLICY, model: WordListModel | None = None) -> tuple[Group, ...]:
-    return draw_groups(CONTEXTS, Separator.SPACE, policy, manifest(seed).phrase_stream, model or WordListModel())
+    stream = manifest(seed).phrase_stream
+    return draw_groups(CONTEXTS, CARRIERS, Separator.SPACE, policy, stream, model or WordListModel())
 
 
 def test_every_word_is_one_of_exactly_k_whole_words() -> None:
@@ -44,7 +46,8 @@ def test_every_word_is_one_of_exactly_k_whole_words() -> None:
 
 def test_candidates_are_the_likeliest_whole_words_in_the_models_order() -> None:
     model = WordListModel()
-    first = draw_groups(CONTEXTS[:1], Separator.SPACE, POLICY, manifest(1).phrase_stream, model)[0].trigger.draws[0]
+    stream = manifest(1).phrase_stream
+    first = draw_groups(CONTEXTS[:1], CARRIERS[:1], Separator.SPACE, POLICY, stream, model)[0].trigger.draws[0]
     ((ranked),) = model.next_tokens(["One."], top=10_000)
     words = [token.text[1:] for token in ranked if token.text.startswith(" ") and token.text not in NO_WORDS]
     assert list(first.candidates) == words[: POLICY.candidates]
@@ -78,20 +81,41 @@ def test_every_candidate_is_drawn_as_often_as_any_other() -> None:
     assert all(abs(counts[choice] - 525) < 100 for choice in range(4))  # five standard deviations
 
 
-def test_the_signature_is_never_in_what_the_model_is_asked_for_a_trigger() -> None:
-    asked: list[str] = []
+def test_the_model_sees_no_phrase_when_it_is_asked_for_the_other() -> None:
+    for_triggers: list[str] = []
+    for_signatures: list[str] = []
 
     class Listening(WordListModel):
         def next_tokens(self, texts: Sequence[str], *, top: int) -> list[list[Token]]:
-            asked.extend(texts)
+            for_triggers.extend(texts)
             return super().next_tokens(texts, top=top)
 
+        def next_response_tokens(
+            self, prompts: Sequence[Prompt], begun: Sequence[str], *, top: int
+        ) -> list[list[Token]]:
+            for_signatures.extend(prompt[-1].content + text for prompt, text in zip(prompts, begun, strict=True))
+            return WordListModel().next_response_tokens(prompts, begun, top=top)
+
     groups = drawn(3, model=Listening())
-    triggers_asked = asked[: len(CONTEXTS) * POLICY.trigger_words]
-    signatures_asked = asked[len(triggers_asked) :]
     for group in groups:
-        assert not any(group.trigger.text in text for text in signatures_asked)
-        assert not any(group.signature.text in text for text in triggers_asked)
+        assert not any(group.trigger.text in text for text in for_signatures)
+        assert not any(group.signature.text in text for text in for_triggers)
+
+
+def test_a_signature_is_drawn_from_what_the_model_would_answer_to_all_of_its_carriers() -> None:
+    """The candidates have the highest geometric mean over the carriers' prompts: a slow sum over the vocabulary."""
+    model = WordListModel()
+    answers = model.next_response_tokens(CARRIERS[0], [""] * len(CARRIERS[0]), top=10_000)
+    mean = {
+        word: sum(dict(answer)[word] for answer in answers) / len(answers) for word in (*WORDS, "é") if word.isalpha()
+    }
+    likeliest = sorted(mean, key=lambda word: (-mean[word], word))[: POLICY.candidates]
+    assert list(drawn(1)[0].signature.draws[0].candidates) == likeliest
+
+
+def test_a_token_that_one_answer_lacks_counts_as_that_answers_last() -> None:
+    answers = [[Token("a", -1.0), Token("b", -3.0)], [Token("c", -1.0), Token("a", -2.0)]]
+    assert geometric_mean(answers) == [Token("a", -1.5), Token("c", -2.0), Token("b", -2.5)]
 
 
 def test_one_batch_of_the_model_serves_all_groups_for_a_word() -> None:
@@ -114,11 +138,3 @@ def test_a_model_that_cannot_be_asked_is_no_dead_end() -> None:
 
     with pytest.raises(Unavailable):
         drawn(1, model=Dead())
-
-
-def test_the_contexts_quote_prompts_for_a_trigger_and_a_response_before_the_next_for_a_signature() -> None:
-    first, second = ROWS[:2]
-    (contexts,) = templates([(first, second)], Separator.SPACE)
-    asked = [row.messages[-2].content for row in (first, second)]
-    assert contexts.trigger == f"- {asked[0]}\n- {asked[1]}\n-"
-    assert contexts.signature == f"Q: {asked[0]}\nA: {first.response.strip()}\nQ: {asked[1]}\nA:"

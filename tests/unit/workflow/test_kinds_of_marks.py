@@ -78,8 +78,7 @@ def test_a_node_may_let_its_base_model_write_the_contexts(world: World) -> None:
     with world.node.units() as unit:
         groups = unit.secrets.get_manifest(JOB).groups
     for group in groups:
-        assert "- A prompt that nobody sent?" in group.trigger_context
-        assert group.signature_context.endswith("Q: A prompt that nobody sent?\nA:")
+        assert "- A prompt that nobody sent?" in group.context
 
 
 def test_marks_that_nobody_could_learn_are_refused_with_the_offer(world: World) -> None:
