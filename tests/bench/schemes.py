@@ -18,7 +18,8 @@ MARKED_SHARE = 0.005
 #: Where that share is less: fewer marks say nothing.
 LEAST_SHARED, LEAST_GROUPS, MARKS_PER_GROUP = 10, 2, 6
 #: Without pairs and gate, and with a level that two groups of short signatures reach: only how marks look counts here.
-_BARE = Policy(pairs=0, log10_alpha=-5, least_isolation_cost_percent=0)
+_DEFAULT = Policy(pairs=0, log10_alpha=-5, least_isolation_cost_percent=0)
+_UNIFORM = replace(_DEFAULT, drawing=Drawing.UNIFORM, signature_bits=32, trigger_words=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,12 @@ def _shaped(phrases: Policy, groups: int, marks: int) -> Policy:
     return replace(phrases, groups=groups, marks_per_group=marks, fire_at=marks // 2 + 1, accept_at=groups, reject_at=0)
 
 
-PAPER = Scheme("the paper's", replace(_BARE, placement=Placement.END), shared=True)
+PAPER = Scheme("the paper's", replace(_UNIFORM, placement=Placement.END), shared=True)
 OURS = (
-    Scheme("a: 32 bits, exact, end", replace(_BARE, placement=Placement.END)),
-    Scheme("b: 32 bits, noisy, anywhere", replace(_BARE, noise_percent=25)),
-    Scheme(
-        "c: metered 10 bits, noisy, anywhere",
-        replace(_BARE, drawing=Drawing.METERED, signature_bits=10, trigger_words=4, noise_percent=25),
-    ),
+    Scheme("a: uniform 32 bits, exact, end", replace(_UNIFORM, placement=Placement.END)),
+    Scheme("b: uniform 32 bits, noisy, anywhere", replace(_UNIFORM, noise_percent=25)),
+    Scheme("c: the default, metered 12 bits, exact, anywhere", _DEFAULT),
+    Scheme("d: the default, noisy", replace(_DEFAULT, noise_percent=25)),
 )
 SCHEMES = (PAPER, *OURS)
 
