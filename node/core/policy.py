@@ -71,7 +71,7 @@ class Policy:
         pairs_alpha_percent: level of the lower bound on how much was trained on.
         pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`.
         least_isolation_cost_percent: the cheapest attack that isolates the marks must cost at least this share of
-            honest training, or the gate refuses to commit. 0 switches the gate off. Below 100 every verdict says so.
+            honest training, or the gate refuses to commit. 0 switches the gate off. Every verdict says what it found.
         attempts: R, so many whole manifests may be drawn before one is committed; ln p grows by ln R.
 
     Raises:
@@ -124,7 +124,7 @@ class Policy:
         self._require_between("pairs", 0, 100_000)
         self._require_between("pairs_alpha_percent", 1, 50)
         self._require(not (self.pairs_decide and self.pairs == 0), "pairs", "at least 1 when pairs decide")
-        self._require_between("least_isolation_cost_percent", 0, 1000)
+        self._require_between("least_isolation_cost_percent", 0, 100)
         self._require_between("attempts", 1, 1000)
         needed = math.ceil((math.log(self.attempts) - self.log_alpha) / (self.groups * math.log(2)))
         reached = self.groups * self.guess_bits * math.log(2) >= math.log(self.attempts) - self.log_alpha

@@ -129,8 +129,7 @@ REASONS = {
     Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
 }
 
-HONEST_COST_PERCENT = 100
-GATE_OFF = "the policy accepts marks that could be isolated for less than honest training costs"
+GATE_OFF = "the policy switches the self-attack gate off: how cheaply these marks are found was not tried"
 
 
 def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
@@ -216,7 +215,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         pairs_log_p_micronats=round(pairs_log_p * MICRONATS),
         pairs_trained_at_least=coverage.lower_bound(pairs_won, policy.pairs, pairs_log_alpha),
         adapter_applied=applied,
-        notes=(GATE_OFF,) if policy.least_isolation_cost_percent < HONEST_COST_PERCENT else (),
+        notes=(_stealth(policy, manifest),),
     )
 
 
@@ -244,6 +243,15 @@ def same_verdict(first: Verdict, second: Verdict) -> bool:
     near = all(abs(getattr(first, slot) - getattr(second, slot)) <= 1 for slot in logarithms)
     return near and all(
         getattr(first, slot) == getattr(second, slot) for slot in Verdict.__slots__ if slot not in logarithms
+    )
+
+
+def _stealth(policy: Policy, manifest: Manifest) -> str:
+    if policy.least_isolation_cost_percent == 0:
+        return GATE_OFF
+    return (
+        f"whoever looks for the marks passes at {manifest.isolation_cost_percent} % of the cost of honest training "
+        f"by the cheapest attack tried ({manifest.cheapest_attack})"
     )
 
 

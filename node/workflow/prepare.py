@@ -8,7 +8,6 @@ from node.core import dataset
 from node.core.job import Event, Job
 from node.core.manifest import data_tree, manifest_root, salt_seed, seed_digest
 from node.core.messages import Commit
-from node.core.verdict import HONEST_COST_PERCENT
 from node.crypto.digest import Digest, digest
 from node.crypto.signing import PrivateKey
 from node.errors import InvalidInput
@@ -67,8 +66,8 @@ def prepare(node: Node, job_id: str) -> None:
         record.append_own(node, unit, chain, commit)
         unit.secrets.put_manifest(job_id, marked.manifest, training_data)
         told = f"Committed to {len(marked.rows)} rows of training data and to what is hidden in them."
-        if offer.policy.least_isolation_cost_percent < HONEST_COST_PERCENT:
-            told += " The policy lowers the isolation gate: whoever looks for the marks may find them cheaply."
+        if offer.policy.least_isolation_cost_percent == 0:
+            told += " The policy switches the self-attack gate off: whoever looks for the marks may find them cheaply."
         record.move(unit, job, Event.MANIFEST_COMMITTED, now_ms, told)
         unit.commit()
 

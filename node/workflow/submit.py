@@ -10,7 +10,6 @@ from node.core.messages import EMPTY, Offer, accept
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP
 from node.core.receipt import log_leaf
-from node.core.verdict import HONEST_COST_PERCENT
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, InvalidInput, NotFound
 from node.marking.layout import check_fits, check_learnable
@@ -127,7 +126,6 @@ def check_addressed(node: Node, offer: Offer) -> None:
         ("lora_rank", offer.training.lora_rank, node.limits.max_lora_rank),
         ("policy", asked_rows(policy), node.limits.max_asked_rows),
         ("attempts", drawn_words(policy), node.limits.max_drawn_words),
-        ("least_isolation_cost_percent", policy.least_isolation_cost_percent, HONEST_COST_PERCENT),
         ("stake_minor", offer.money.stake_minor, price),  # a client would earn more by a forfeited job than it pays
         ("bond_minor", offer.money.bond_minor, node.limits.most_bond_prices * price),
     ):

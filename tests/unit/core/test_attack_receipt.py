@@ -69,10 +69,14 @@ def test_a_probe_of_other_rows_than_the_bases_shows_nothing() -> None:
     assert not adapter_applied(ProbeObservation((), (), (), (), ()))
 
 
-@pytest.mark.parametrize("percent", [0, 1, 99])
-def test_a_policy_that_lowers_the_gate_by_however_little_says_so_on_its_verdict(story: Any, percent: int) -> None:
-    lowered = replace(POLICY, least_isolation_cost_percent=percent)
-    assert decide(lowered, story.manifest, story.evidence).notes == (GATE_OFF,)
+@pytest.mark.parametrize("percent", [1, 30, 99])
+def test_every_verdict_says_how_cheaply_its_marks_are_found(story: Any, percent: int) -> None:
+    found = replace(story.manifest, cheapest_attack="joint counts", isolation_cost_percent=percent)
+    gated = replace(POLICY, least_isolation_cost_percent=1)
+    (note,) = decide(gated, found, story.evidence).notes
+    assert f" {percent} % " in note
+    assert "joint counts" in note
+    assert decide(POLICY, found, story.evidence).notes == (GATE_OFF,)
 
 
 # What is said in one answer counts for one signature at most: the bound on guessing rests on it.

@@ -44,7 +44,7 @@ BORDERS: list[tuple[Any, str, int, int]] = [
     (POLICY, "pairs", 0, 100_000),
     (COIN_POLICY, "pairs", 1, 100_000),
     (POLICY, "pairs_alpha_percent", 1, 50),
-    (POLICY, "least_isolation_cost_percent", 0, 1000),
+    (POLICY, "least_isolation_cost_percent", 0, 100),
     (POLICY, "attempts", 1, 1000),
     (TRAINING, "epochs", 1, 100),
     (TRAINING, "learning_rate_ppm", 1, 100_000),

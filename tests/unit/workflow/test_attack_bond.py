@@ -50,7 +50,6 @@ def test_an_adapter_that_makes_the_engine_overflow_is_judged_like_any_other(worl
 OFFERS: dict[str, dict[str, Any]] = {
     "policy": {"policy": replace(POLICY, pairs=1000)},
     "attempts": {"policy": replace(POLICY, attempts=1000)},
-    "least_isolation_cost_percent": {"policy": replace(POLICY, least_isolation_cost_percent=101)},
     "stake_minor": {"money": replace(MONEY, stake_minor=10_001)},
     "bond_minor": {"money": replace(MONEY, bond_minor=20_001)},
     "train_seconds": {"deadlines": replace(DEADLINES, train_seconds=8 * 86_400)},
