@@ -69,9 +69,11 @@ class Policy:
             signature on up to 23 % of them.
         pairs: n held-out pairs; each costs one row that is held back.
         pairs_alpha_percent: level of the lower bound on how much was trained on.
-        pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`.
+        pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`. Marks can be found by
+            whoever looks hard enough, the pairs of a secret coin cannot.
         least_isolation_cost_percent: the cheapest attack that isolates the marks must cost at least this share of
-            honest training, or the gate refuses to commit. 0 switches the gate off. Every verdict says what it found.
+            honest training, or the gate refuses to commit. 1 refuses next to nothing, but measures; 0 switches the gate
+            off. Every verdict says what it found.
         attempts: R, so many whole manifests may be drawn before one is committed; ln p grows by ln R.
 
     Raises:
@@ -94,8 +96,8 @@ class Policy:
     control_limit_percent: int = 50
     pairs: int = 100
     pairs_alpha_percent: int = 5
-    pairs_decide: bool = False
-    least_isolation_cost_percent: int = 100
+    pairs_decide: bool = True
+    least_isolation_cost_percent: int = 1
     attempts: int = 4
 
     def __post_init__(self) -> None:

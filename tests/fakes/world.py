@@ -57,6 +57,7 @@ POLICY = Policy(
     log10_alpha=-3,
     control_limit_percent=0,
     pairs=6,
+    pairs_decide=False,
     least_isolation_cost_percent=0,
 )
 MONEY = Money()

@@ -17,7 +17,7 @@ from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import InvalidInput
 
-POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32)
+POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, pairs_decide=False)
 TRAINING, MONEY, DEADLINES = TrainingSpec(), Money(), Deadlines()
 COIN_POLICY = replace(POLICY, pairs_decide=True)
 BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=80)
