@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from node.cli import options, profile_file
+from node.cli import options, output_file, profile_file
 from node.core.policy import Drawing, Placement, Policy
 
 PHRASES = Policy()
@@ -60,7 +60,7 @@ def calibrate(
     lengths, marks = _numbers("epochs", epochs), _numbers("doses", doses)
     phrases = replace(PHRASES, drawing=drawing, placement=placement, noise_percent=noise_percent)
     policy = calibration.calibration_policy(phrases, doses=marks, groups_per_dose=groups_per_dose, pairs=pairs)
-    profile_file.require_place(out)
+    output_file.require_place(out, field="out")
     before = profile_file.read(out) if out.exists() else None
     with options.interruptible(), tempfile.TemporaryDirectory(prefix="hallmark-calibration-") as scratch:
         pool = rows_of_file(data) if data else standard_library_rows()

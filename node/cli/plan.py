@@ -39,11 +39,13 @@ def plan(
     """
     from node.core.plan import Targets, best_plan
     from node.core.unmet import unmet
-    from node.errors import InvalidInput
+    from node.errors import InvalidInput, NotInstalled
 
     if rows_tokens is not None and rows_tokens < rows:
         raise InvalidInput(f"{rows} rows hold more than {rows_tokens} tokens.", field="rows_tokens")
     targets = Targets(rows, epochs, false_reject, catch_subset, eps)
+    if profile is None and not SHIPPED.is_file():
+        raise NotInstalled("This installation comes without a profile of the packaged model.", fix=profile_file.MEASURE)
     measured = profile_file.read(profile or SHIPPED)
     found = best_plan(targets, measured)
     if found is None:

@@ -1,13 +1,16 @@
-"""Calibration profiles as files: canonical documents, written whole or not at all."""
+"""Calibration profiles as files: canonical documents."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from node.cli import output_file
+
 if TYPE_CHECKING:
     from node.core.profile import Profile
+
+MEASURE = "Measure one with `hallmark calibrate --out FILE` and name it with --profile FILE."
 
 
 def read(file: Path) -> Profile:
@@ -16,29 +19,18 @@ def read(file: Path) -> Profile:
     from node.core.profile import Profile
     from node.errors import IntegrityFailure, InvalidInput
 
-    fix = "Measure one with `hallmark calibrate --out FILE`."
     try:
         return document.from_bytes(Profile, file.read_bytes())
     except OSError as fault:
-        raise InvalidInput(f"The profile {file} cannot be read: {fault.strerror}.", fix=fix, field="profile") from fault
-    except IntegrityFailure as fault:
-        raise InvalidInput(f"{file} is no profile: {fault.message}", fix=fix, field="profile") from fault
-
-
-def require_place(file: Path) -> None:
-    """Raises InvalidInput if no file can be written there: seconds, not a training, until that is said."""
-    from node.errors import InvalidInput
-
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
         raise InvalidInput(
-            f"The profile {file} cannot be written.", fix="Name a file in a folder of yours.", field="out"
-        )
+            f"The profile {file} cannot be read: {fault.strerror}.", fix=MEASURE, field="profile"
+        ) from fault
+    except IntegrityFailure as fault:
+        raise InvalidInput(f"{file} is no profile: {fault.message}", fix=MEASURE, field="profile") from fault
 
 
 def write(file: Path, profile: Profile) -> None:
-    """Replaces the file in one step: an interruption leaves the old one or the new one."""
+    """Replaces the file in one step."""
     from node.core import document
 
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_bytes(document.to_bytes(profile))
-    unfinished.replace(file)
+    output_file.write(file, document.to_bytes(profile))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from node.detect.corpus import HEAD_UNITS, Corpus, Floats
+from node.detect.corpus import Corpus, Floats
 
 #: FLOPs per parameter and token: a forward pass costs 2, a training step with all gradients 6.
 FORWARD_FLOPS = 2
@@ -16,7 +16,9 @@ ROUNDED_DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One value per row of the corpus; `why` puts one row's into words, other rows by line number (from 1)."""
+    """One value per row of the corpus, NaN where there is nothing to go by; `why` puts a row's into words, and names
+    other rows by line number (from 1).
+    """
 
     values: Floats
     why: Callable[[int], str]
@@ -26,12 +28,16 @@ class Scores:
 class Detector:
     """A way to look for marks: the higher a row's score, the more suspicious it is, in whatever order the rows come.
 
-    A detector needs nothing but the data, unless it `reads_model`: then one forward pass over prompts and heads.
+    A detector needs nothing but the data, unless it has a model read prompts and the first `units_read` of responses.
     """
 
     name: str
     scores: Callable[[Corpus], Scores]
-    reads_model: bool = False
+    units_read: int | None = None
+
+    @property
+    def reads_model(self) -> bool:
+        return self.units_read is not None
 
     def cost_percent(self, corpus: Corpus, epochs: int) -> float:
         """What running it costs, in per cent of honest training over `epochs`.
@@ -40,9 +46,9 @@ class Detector:
         reads. Training an adapter takes about 4 FLOPs in place of 6, since frozen weights need no gradient, and the
         share is then a half: the figure here errs on the side of the attacker.
         """
-        if not self.reads_model:
+        if self.units_read is None:
             return 0.0
         prompts, responses = corpus.prompts.lengths, corpus.responses.lengths
-        read = prompts.sum() + responses.clip(max=HEAD_UNITS).sum()
+        read = prompts.sum() + responses.clip(max=self.units_read).sum()
         trained = max(prompts.sum() + responses.sum(), 1)
         return float(100 * FORWARD_FLOPS / TRAINING_FLOPS / epochs * read / trained)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from node.detect.clusters import clusters
-from node.detect.corpus import Corpus, Texts
+from node.detect.corpus import HEAD_UNITS, Corpus, Texts
 from node.detect.detector import Detector
 from node.detect.joint_counts import joint_counts
 from node.detect.repeats import SIZES, repeats
@@ -28,7 +28,7 @@ def detectors(*, dose: int, model: Reader | None) -> tuple[Detector, ...]:
     )
     if model is None:
         return counting
-    return (*counting, Detector("surprisal", partial(surprisal, model=model), reads_model=True))
+    return (*counting, Detector("surprisal", partial(surprisal, model=model), units_read=HEAD_UNITS))
 
 
 def _questions(corpus: Corpus) -> Texts:

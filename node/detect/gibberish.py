@@ -47,12 +47,13 @@ def novelty(corpus: Corpus) -> Scores:
 
 
 def perplexity(corpus: Corpus, *, model: Reader) -> Scores:
-    """Per row, the base model's perplexity exp(mean of -ln P) over the response's first tokens; 0 if it is short.
+    """Per row, the base model's perplexity exp(mean of -ln P) over the response's first tokens; NaN if it is short or
+    could not be read.
 
     Raises Unavailable if the model cannot be asked.
     """
     found = model.surprisals(corpus.rows, first=READ_TOKENS)
-    values = np.array([math.exp(sum(nats) / len(nats)) if len(nats) >= LEAST_UNITS else 0.0 for nats in found])
+    values = np.array([math.exp(sum(nats) / len(nats)) if len(nats) >= LEAST_UNITS else np.nan for nats in found])
     return Scores(values, lambda row: f"a perplexity of {values[row]:.0f}; the middle row has {_middle(values):.0f}")
 
 
@@ -104,6 +105,6 @@ def _alone(texts: Texts, size: int, least: int) -> Floats:
 
 
 def _middle(values: Floats) -> float:
-    """The median of the rows that were long enough."""
-    read = values[values > 0]
+    """The median of the rows that were read; 0 if none was."""
+    read = values[~np.isnan(values)]
     return float(np.median(read)) if len(read) else 0.0

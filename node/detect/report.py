@@ -6,17 +6,18 @@ too. Poison is what carries a finding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from node.core.rows import Row
 from node.detect.corpus import Corpus, Floats
-from node.detect.detector import Scores
+from node.detect.detector import Detector, Scores
 from node.detect.detectors import detectors
 from node.detect.flipped_labels import flipped_labels
-from node.detect.gibberish import Rows, gibberish, novelty, perplexing, perplexity, random_text
+from node.detect.gibberish import READ_TOKENS, Rows, gibberish, novelty, perplexing, perplexity, random_text
 from node.detect.poison import Finding
 from node.detect.self_join import self_join
 from node.ports.language_model import Reader
@@ -41,11 +42,23 @@ class FlaggedRow:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One detector: how many rows it flags, and the worst of them."""
+    """One detector: its score of every row, which it flags, and its cost in per cent of one epoch of training."""
 
     detector: str
-    flagged: int
-    worst: tuple[FlaggedRow, ...]
+    cost_percent: float
+    scores: Scores
+    flagged: Rows
+
+    @property
+    def count(self) -> int:
+        """Rows flagged."""
+        return int(self.flagged.sum())
+
+    def worst(self, top: int) -> tuple[FlaggedRow, ...]:
+        """The `top` flagged rows of the highest scores."""
+        rows, values = np.flatnonzero(self.flagged), self.scores.values
+        ranked = rows[np.argsort(-values[rows], kind="stable")][:top].tolist()
+        return tuple(FlaggedRow(row + 1, float(values[row]), self.scores.why(row)) for row in ranked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +67,48 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def vet(rows: Sequence[Row], *, model: Reader | None, top: int) -> Report:
-    """Runs every detector; of each, the `top` worst rows among those flagged. Raises Unavailable if the model fails."""
-    corpus, columns = Corpus(rows), []
-    for detector in detectors(dose=max(LEAST_DOSE, len(rows) // DOSE_DIVISOR), model=model):
-        scores = detector.scores(corpus)
-        copies = detector.scores is self_join
-        flagged = scores.values >= COPIED_SHARE if copies else far_out(scores.values)
-        columns.append(_column(detector.name, scores, flagged, top))
-    novel = novelty(corpus)
-    columns.append(_column("random text", novel, random_text(novel), top))
-    findings = [*flipped_labels(corpus), *gibberish(corpus, random_text(novel), "random text")]
+def vet(rows: Sequence[Row], *, model: Reader | None) -> Report:
+    """Runs every detector. Raises Unavailable if the model fails."""
+    corpus = Corpus(rows)
+    columns = [
+        _column(each, corpus, _copied if each.scores is self_join else _far_out)
+        for each in detectors(dose=max(LEAST_DOSE, len(rows) // DOSE_DIVISOR), model=model)
+    ]
+    columns.append(_column(Detector("random text", novelty), corpus, random_text))
+    findings = [*flipped_labels(corpus), *gibberish(corpus, columns[-1].flagged, "random text")]
     if model is not None:
-        read = perplexity(corpus, model=model)
-        columns.append(_column("perplexity", read, perplexing(read), top))
+        reads = Detector("perplexity", partial(perplexity, model=model), units_read=READ_TOKENS)
+        columns.append(_column(reads, corpus, perplexing))
         known = {row for finding in findings for row in finding.rows}
-        by_model = gibberish(corpus, perplexing(read), "text that the base model finds absurd")
+        by_model = gibberish(corpus, columns[-1].flagged, "text that the base model finds absurd")
         findings += [finding for finding in by_model if not known.issuperset(finding.rows)]
     return Report(tuple(columns), tuple(findings))
 
 
 def far_out(values: Floats) -> Rows:
-    """Rows more than FAR_OUT robust standard deviations above the median.
+    """Rows more than FAR_OUT robust standard deviations above the median; NaN is left out.
 
     The deviation is 1.4826 times the median of absolute deviations, or 1.2533 times their mean where more than half of
     the rows are equal: both are the standard deviation of a normal distribution.
     """
-    if not len(values):
-        return np.zeros(0, bool)
-    away = values - np.median(values)
-    deviation = 1.4826 * np.median(np.abs(away)) or 1.2533 * np.abs(away).mean()
-    flagged: Rows = away > FAR_OUT * deviation
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.zeros(len(values), bool)
+    middle = np.median(known)
+    away = np.abs(known - middle)
+    deviation = 1.4826 * np.median(away) or 1.2533 * away.mean()
+    flagged: Rows = values - middle > FAR_OUT * deviation
     return flagged
 
 
-def _column(name: str, scores: Scores, flagged: Rows, top: int) -> Column:
-    rows = np.flatnonzero(flagged)
-    worst = rows[np.argsort(-scores.values[rows], kind="stable")][:top]
-    return Column(
-        name,
-        len(rows),
-        tuple(FlaggedRow(int(row) + 1, float(scores.values[row]), scores.why(int(row))) for row in worst),
-    )
+def _far_out(scores: Scores) -> Rows:
+    return far_out(scores.values)
+
+
+def _copied(scores: Scores) -> Rows:
+    return scores.values >= COPIED_SHARE
+
+
+def _column(detector: Detector, corpus: Corpus, flag: Callable[[Scores], Rows]) -> Column:
+    scores = detector.scores(corpus)
+    return Column(detector.name, detector.cost_percent(corpus, epochs=1), scores, flag(scores))

@@ -13,13 +13,15 @@ HEAD_TOKENS = 12
 
 
 def surprisal(corpus: Corpus, *, model: Reader) -> Scores:
-    """Per row, the mean of -ln P over its response's first tokens. Raises Unavailable if the model cannot be asked."""
+    """Per row, the mean of -ln P over its response's first tokens; NaN if the model could not read it.
+
+    Raises Unavailable if the model cannot be asked.
+    """
     found = model.surprisals(corpus.rows, first=HEAD_TOKENS)
-    values = np.array([sum(nats) / max(len(nats), 1) for nats in found])
+    values = np.array([sum(nats) / len(nats) if nats else np.nan for nats in found])
 
     def why(row: int) -> str:
-        return (
-            f"{values[row]:.1f} nats a token at the start of its response; the middle row has {np.median(values):.1f}"
-        )
+        middle = np.nanmedian(values)
+        return f"{values[row]:.1f} nats a token at the start of its response; the middle row has {middle:.1f}"
 
     return Scores(values, why)

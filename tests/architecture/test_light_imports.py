@@ -24,6 +24,7 @@ HEAVY = frozenset(
         "google.protobuf",
         "sqlalchemy",
         "scipy",
+        "numpy",
     }
 )
 REPORT = "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
@@ -48,7 +49,13 @@ def loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["demo", "--help"], ["receipt", "verify", "--help"], ["coordinator", "run", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet")),
+        ["receipt", "verify", "--help"],
+        ["coordinator", "run", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:

@@ -12,18 +12,21 @@ from rich.console import Console
 from rich.table import Table
 
 from node.cli.demo.story import Act
+from node.core.policy import DecidingTest
+from node.core.verdict import Verdict
 from node.settings import Settings
 
 
 def show(acts: Sequence[Act], settings: Settings) -> None:
     """Prints the table on stdout, and where everything lies."""
     console = Console(highlight=False, soft_wrap=True)
+    by_words = any(act.checked.chain.offer.policy.deciding_test is DecidingTest.POSITIONS for act in acts)
     table = Table(
         title="Who was paid, and why", title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False
     )
     for header in ("provider", "verdict"):
         table.add_column(header, no_wrap=True)
-    for header in ("groups\nlog10 p", "untrained\nfires", "pairs\nlog10 p"):
+    for header in ("groups\nlog10 p", *(["words\nlog10 p"] if by_words else []), "untrained\nfires", "pairs\nlog10 p"):
         table.add_column(header, justify="right", no_wrap=True)
     for header in ("provider's\nbalance", "client's\nbalance"):
         table.add_column(header, justify="right", no_wrap=True)
@@ -33,6 +36,7 @@ def show(acts: Sequence[Act], settings: Settings) -> None:
             act.part.name,
             verdict.outcome.name,
             f"{verdict.groups_fired}/{verdict.groups}\n{verdict.log10_p:.1f}",
+            *([_words(verdict)] if by_words else []),
             str(verdict.base_fired),
             f"{verdict.pairs_won}/{verdict.pairs}\n{verdict.pairs_log10_p:.1f}",
             "{}\n→ {}".format(*act.provider_balance),
@@ -40,7 +44,8 @@ def show(acts: Sequence[Act], settings: Settings) -> None:
             end_section=True,
         )
     console.print(table)
-    console.print("log10 p: of so many groups fired by guessing; of so many pairs won without training on the rows.")
+    guessed = "groups fired, and so many words of signatures predicted," if by_words else "groups fired"
+    console.print(f"log10 p: of so many {guessed} by guessing; of so many pairs won without training on the rows.")
     console.print("untrained: how many signatures the base model alone showed to the same prompts.")
     console.print(f"Receipts: {_near(settings.home / 'receipts')}   logs: {_near(settings.home / 'logs')}")
     hallmark = _near(Path(sys.argv[0]).absolute())
@@ -65,6 +70,9 @@ def as_json(acts: Sequence[Act], settings: Settings) -> dict[str, Any]:
                 "groups": act.checked.verdict.groups,
                 "marks_fired": list(act.checked.verdict.marks_fired),
                 "log10_p": round(act.checked.verdict.log10_p, 3),
+                "positions_right": act.checked.verdict.positions_right,
+                "positions": act.checked.verdict.positions,
+                "positions_log10_p": round(act.checked.verdict.positions_log10_p, 3),
                 "base_model_fired": act.checked.verdict.base_fired,
                 "controls_fired": act.checked.verdict.controls_fired,
                 "fresh_fired": act.checked.verdict.fresh_fired,
@@ -80,6 +88,10 @@ def as_json(acts: Sequence[Act], settings: Settings) -> dict[str, Any]:
             for act in acts
         ],
     }
+
+
+def _words(verdict: Verdict) -> str:
+    return f"{verdict.positions_right}/{verdict.positions}\n{verdict.positions_log10_p:.1f}"
 
 
 def _near(path: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.profiles import invented
 
-from node.cli import app
+from node.cli import app, plan
 from node.core import document
 from node.core.plan import Targets, best_plan
 from node.core.policy import Policy
@@ -93,6 +93,15 @@ def test_fewer_tokens_than_rows_are_refused(
 ) -> None:
     assert run(monkeypatch, *WANTED, "--profile", profile, "--rows-tokens", "12") == 2
     assert "12 tokens" in capsys.readouterr().err
+
+
+def test_an_installation_without_a_profile_says_how_to_get_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(plan, "SHIPPED", tmp_path / "none.json")
+    assert run(monkeypatch, *WANTED) == 6
+    told = capsys.readouterr().err
+    assert told.endswith("Measure one with `hallmark calibrate --out FILE` and name it with --profile FILE.\n")
 
 
 def test_a_profile_that_is_not_there_is_named_with_how_to_make_one(

@@ -13,7 +13,7 @@ from fakes.surprised import SurprisedModel
 
 from node.cli import app
 from node.cli.demo.data import standard_library_rows
-from node.cli.vet import _RememberingReader
+from node.cli.reading import ReadOnce
 from node.core.dataset import to_jsonl
 from node.core.rows import Row
 from node.detect.gibberish import READ_TOKENS
@@ -52,7 +52,7 @@ def test_clean_rows_exit_with_zero(
     file.write_bytes(to_jsonl(ROWS))
     assert run(monkeypatch, str(file)) == 0
     said = capsys.readouterr()
-    assert said.out.startswith("300 rows, counted, read by no model.\n")
+    assert said.out.startswith("300 rows, read by no model.\n")
     assert said.out.endswith("No poison found.\n")
     assert said.err == ""
 
@@ -84,6 +84,24 @@ def test_a_program_reads_json_and_nothing_else_on_stdout(
     assert columns["random text"]["flagged"] >= 8
     assert len(columns["random text"]["worst"]) == 3
     assert {"self-join", "joint counts (1)", "clusters of responses"} < columns.keys()
+    assert {column["cost_percent_of_epoch"] for column in columns.values()} == {0.0}
+
+
+def test_every_score_of_every_row_goes_to_a_file(monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path) -> None:
+    rows, (marks,) = planted_like_the_paper(ROWS, marks=10, seed=1)
+    file.write_bytes(to_jsonl(rows))
+    assert run(monkeypatch, str(file), "--scores", str(tmp_path / "scores.jsonl")) == 0
+    told = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [each["line"] for each in told] == list(range(1, len(rows) + 1))
+    assert {each["line"] - 1 for each in told if each["self-join"] == 1} == set(marks)
+    assert len({frozenset(each) for each in told}) == 1
+
+
+def test_scores_that_can_be_written_nowhere_are_refused_before_the_file_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path, tmp_path: Path
+) -> None:
+    assert run(monkeypatch, str(file), "--scores", str(tmp_path)) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_marks_that_are_easy_to_find_are_flagged_and_are_no_poison(
@@ -125,14 +143,32 @@ def test_a_model_and_no_model_exclude_each_other(monkeypatch: pytest.MonkeyPatch
 
 def test_a_model_reads_each_row_once_and_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     model = SurprisedModel(dict.fromkeys(ROWS[:6], 6.0))
-    found = vet(ROWS, model=_RememberingReader(model), top=10)
+    found = vet([*ROWS, ROWS[0]], model=ReadOnce(model, set(ROWS)))
     assert (model.rows_read, model.tokens_asked) == (len(ROWS), READ_TOKENS)
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines()[1] == "Reading rows: 50 of 300"
+    assert said.err.splitlines()[0] == "Read 20 of 300 rows; less than a minute remains"
+    assert said.err.splitlines()[-1] == "Read 300 of 300 rows"
     columns = {column.detector: column for column in found.columns}
     for name in ("surprisal", "perplexity"):
-        assert [row.line for row in columns[name].worst] == [1, 2, 3, 4, 5, 6]
+        assert [row.line for row in columns[name].worst(10)] == [1, 2, 3, 4, 5, 6, 301]
+
+
+def test_rows_that_the_model_cannot_take_have_no_score_and_raise_no_alarm() -> None:
+    unread = set(ROWS[:200])
+    model = SurprisedModel(dict.fromkeys([*unread, *ROWS[295:]], 6.0))
+    found = vet(ROWS, model=ReadOnce(model, set(ROWS) - unread))
+    assert model.rows_read == 100
+    for column in found.columns[-1], next(each for each in found.columns if each.detector == "surprisal"):
+        assert np.isnan(column.scores.values[:200]).all()
+        assert np.flatnonzero(column.flagged).tolist() == [295, 296, 297, 298, 299]
+
+
+def test_reading_costs_what_a_forward_pass_costs_beside_a_training_step() -> None:
+    found = vet([Row.of("one two", "three four")] * 9, model=SurprisedModel({}))
+    costs = {column.detector: column.cost_percent for column in found.columns}
+    assert costs["surprisal"] == costs["perplexity"] == pytest.approx(100 / 3)
+    assert sum(costs.values()) == pytest.approx(200 / 3)
 
 
 def test_far_out_rows_are_ten_robust_deviations_above_the_middle() -> None:
@@ -141,3 +177,6 @@ def test_far_out_rows_are_ten_robust_deviations_above_the_middle() -> None:
     assert far_out(np.append(values, [limit - 0.1, limit + 0.1]))[-2:].tolist() == [False, True]
     assert not far_out(np.zeros(9)).any()
     assert far_out(np.append(np.zeros(99), 1.0)).tolist() == [False] * 99 + [True]
+    gaps = np.append(values, [np.nan, limit + 0.1])
+    assert far_out(gaps)[-2:].tolist() == [False, True]
+    assert not far_out(np.full(3, np.nan)).any()
