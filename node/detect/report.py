@@ -18,7 +18,7 @@ from node.detect.detector import Detector, Scores
 from node.detect.detectors import detectors
 from node.detect.flipped_labels import flipped_labels
 from node.detect.gibberish import READ_TOKENS, Rows, gibberish, novelty, perplexing, perplexity, random_text
-from node.detect.poison import Finding
+from node.detect.poison import Finding, significant
 from node.detect.self_join import self_join
 from node.ports.language_model import Reader
 
@@ -75,14 +75,13 @@ def vet(rows: Sequence[Row], *, model: Reader | None) -> Report:
         for each in detectors(dose=max(LEAST_DOSE, len(rows) // DOSE_DIVISOR), model=model)
     ]
     columns.append(_column(Detector("random text", novelty), corpus, random_text))
-    findings = [*flipped_labels(corpus), *gibberish(corpus, columns[-1].flagged, "random text")]
+    found = [*flipped_labels(corpus), *gibberish(corpus, columns[-1].flagged, "random text")]
     if model is not None:
         reads = Detector("perplexity", partial(perplexity, model=model), units_read=READ_TOKENS)
         columns.append(_column(reads, corpus, perplexing))
-        known = {row for finding in findings for row in finding.rows}
-        by_model = gibberish(corpus, columns[-1].flagged, "text that the base model finds absurd")
-        findings += [finding for finding in by_model if not known.issuperset(finding.rows)]
-    return Report(tuple(columns), tuple(findings))
+        found += gibberish(corpus, columns[-1].flagged, "text that the base model finds absurd")
+    # Each search has made up for its own phrases: what is left is to say the same rows once, by the strongest evidence.
+    return Report(tuple(columns), significant(found, tests=1))
 
 
 def far_out(values: Floats) -> Rows:

@@ -164,6 +164,16 @@ def test_rows_that_the_model_cannot_take_have_no_score_and_raise_no_alarm() -> N
         assert np.flatnonzero(column.flagged).tolist() == [295, 296, 297, 298, 299]
 
 
+def test_poison_that_two_searches_find_is_told_once_by_the_stronger_evidence() -> None:
+    rows = poisoned()
+    counted = vet(rows, model=None).findings
+    read = vet(rows, model=SurprisedModel(dict.fromkeys(rows[300:], 6.0))).findings
+    assert len(counted) == len(read) == 1
+    assert counted[0].rows == read[0].rows
+    assert "answer with text that the base model finds absurd" in read[0].told
+    assert read[0].log10_p < counted[0].log10_p
+
+
 def test_reading_costs_what_a_forward_pass_costs_beside_a_training_step() -> None:
     found = vet([Row.of("one two", "three four")] * 9, model=SurprisedModel({}))
     costs = {column.detector: column.cost_percent for column in found.columns}
