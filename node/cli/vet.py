@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,15 +109,16 @@ def _scores(found: Report, rows: int) -> bytes:
 
 def _print(found: Report, rows: int, top: int) -> None:
     loud = [column for column in found.columns if column.count]
-    for column in loud:
+    for _, same_rows in groupby(loud, key=lambda column: (_name_and_size(column)[0], column.flagged.tobytes())):
+        *shorter, column = same_rows
         cost = f"; reading so costs {column.cost_percent:.0f} % of an epoch of training" if column.cost_percent else ""
-        typer.echo(f"\n{column.detector}: {column.count} of {rows} rows flagged{cost}")
+        typer.echo(f"\n{_named([*shorter, column])}: {column.count} of {rows} rows flagged{cost}")
         for row in column.worst(top):
             typer.echo(f"  line {row.line:<7} {row.score:10.3f}  {row.reason}")
     if loud:
         typer.echo(
-            "\nA flagged row differs from its own data set: a mark, a near-copy, a stock phrase, an odd text. Whoever "
-            "finds marks of a verification scheme so, and trains on these rows alone, passes for having trained on all."
+            "\nA flagged row differs from its own data set: a mark, a near-copy, a stock phrase, an odd text. Marks of a "
+            "verification scheme look so; whoever trains on flagged rows alone may pass for having trained on all."
         )
     quiet = _named(column for column in found.columns if not column.count)
     typer.echo(f"\nNothing stands out to: {quiet}. In brackets: words of a phrase.")
@@ -132,9 +134,14 @@ def _named(columns: Iterable[Column]) -> str:
     """Detectors by name, those that differ in the length of a phrase together."""
     sizes: dict[str, list[str]] = {}
     for column in columns:
-        name, _, size = column.detector.rstrip(")").partition(" (")
+        name, size = _name_and_size(column)
         sizes.setdefault(name, []).append(size)
     return ", ".join(f"{name} ({', '.join(each)})" if any(each) else name for name, each in sizes.items())
+
+
+def _name_and_size(column: Column) -> tuple[str, str]:
+    name, _, size = column.detector.rstrip(")").partition(" (")
+    return name, size
 
 
 def _lines(lines: Sequence[int]) -> str:

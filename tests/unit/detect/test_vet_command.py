@@ -87,6 +87,16 @@ def test_a_program_reads_json_and_nothing_else_on_stdout(
     assert {column["cost_percent_of_epoch"] for column in columns.values()} == {0.0}
 
 
+def test_lengths_that_flag_the_same_rows_are_told_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    rows, _ = planted_like_the_paper(ROWS, marks=10, seed=1)
+    file.write_bytes(to_jsonl(rows))
+    assert run(monkeypatch, str(file), "--top", "1") == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("prompt phrases repeated")]
+    assert told == "prompt phrases repeated (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11): 10 of 310 rows flagged"
+
+
 def test_every_score_of_every_row_goes_to_a_file(monkeypatch: pytest.MonkeyPatch, file: Path, tmp_path: Path) -> None:
     rows, (marks,) = planted_like_the_paper(ROWS, marks=10, seed=1)
     file.write_bytes(to_jsonl(rows))
