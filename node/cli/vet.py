@@ -117,8 +117,8 @@ def _print(found: Report, rows: int, top: int) -> None:
             typer.echo(f"  line {row.line:<7} {row.score:10.3f}  {row.reason}")
     if loud:
         typer.echo(
-            "\nA flagged row differs from its own data set: a mark, a near-copy, a stock phrase, an odd text. Marks of a "
-            "verification scheme look so; whoever trains on flagged rows alone may pass for having trained on all."
+            "\nA flagged row differs from its own data set: a mark, a near-copy, a stock phrase, an odd text. "
+            "Marks of a verification scheme look so; whoever trains on these rows alone may pass for having trained on all."
         )
     quiet = _named(column for column in found.columns if not column.count)
     typer.echo(f"\nNothing stands out to: {quiet}. In brackets: words of a phrase.")
