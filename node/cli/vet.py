@@ -118,7 +118,7 @@ def _print(found: Report, rows: int, top: int) -> None:
     if loud:
         typer.echo(
             "\nA flagged row differs from its own data set: a mark, a near-copy, a stock phrase, an odd text. "
-            "Marks of a verification scheme look so; whoever trains on these rows alone may pass for having trained on all."
+            "Marks of a verification scheme look so; training on these rows alone may pass for training on all."
         )
     quiet = _named(column for column in found.columns if not column.count)
     typer.echo(f"\nNothing stands out to: {quiet}. In brackets: words of a phrase.")
