@@ -81,14 +81,15 @@ def _tokens_read(base: BaseModel, rows: Sequence[Row]) -> dict[Row, int]:
     from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
 
-    tokenizer, lengths = ChatTokenizer(base.folder), dict.fromkeys(rows, 0)
+    tokenizer, limit = ChatTokenizer(base.folder), longest_row_tokens(base, sys.maxsize)
+    lengths = dict.fromkeys(rows, 0)
     for row in lengths:
         try:
             encoded = tokenizer.encode_row(row)
         except InvalidInput:
             continue
         length = len(encoded.prompt_ids) + len(encoded.response_ids[:READ_TOKENS])
-        if longest_row_tokens(base, length) == length:
+        if length <= limit:
             lengths[row] = length
     return lengths
 
@@ -138,7 +139,7 @@ def _tell_progress(done: int, rows: int, seconds: float) -> None:
     left = f"about {minutes:.0f} min remain" if minutes >= 1 else "less than a minute remains"
     text = f"Read {done} of {rows} rows" + (f"; {left}" if done < rows else "")
     if sys.stderr.isatty():
-        typer.echo(f"\r{text:<60}", err=True, nl=done == rows)
+        typer.echo(f"{text:<60}" + ("\r" if done < rows else "\n"), err=True, nl=False)
     else:
         _tell(text)
 
