@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         database: SQLAlchemy URL; SQLite in `home` if empty.
         max_length_tokens, max_lora_rank: the largest training specification that the verifier is started for; rows
             are shorter still where the base model's context is.
-        prompt_model: the base model writes the context of every trigger and signature; a template does otherwise.
+        prompt_model: the base model writes the context of every trigger; a template does otherwise.
         listen: HOST:PORT of the coordinator; port 0 takes any free one. The channel is not encrypted: loopback only.
     """
 

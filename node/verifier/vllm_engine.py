@@ -70,6 +70,7 @@ class VllmEngine:
         self._tokenizer = ChatTokenizer(model.folder)
         self._length = _model_length(model, max_length_tokens)
         self._llm: Any = _start_vllm(model, length=self._length, lora_rank=lora_rank, dtype=dtype)
+        self._vocabulary: int = self._llm.model_config.get_vocab_size()
 
     def describe(self) -> EngineDescription:
         distributions = packages_distributions()
@@ -116,7 +117,8 @@ class VllmEngine:
     def _following(self, sequences: list[list[int]], top: int) -> list[list[Token]]:
         from vllm import SamplingParams
 
-        sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=top + TIE_RESERVE, detokenize=False)
+        asked = min(top + TIE_RESERVE, self._vocabulary)
+        sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=asked, detokenize=False)
         answers = self._generate(sequences, sampling, None)
         return [self._likeliest(answer.outputs[0].logprobs[0])[:top] for answer in answers]
 

@@ -140,6 +140,18 @@ def test_next_tokens_and_their_probabilities_are_those_of_plain_transformers(
         assert [token.log_probability for token in found] == pytest.approx([t.log_probability for t in right], abs=1e-4)
 
 
+def test_more_tokens_than_the_vocabulary_has_are_all_of_them(
+    verifier: RayInference, reference: ReferenceEngine
+) -> None:
+    prompts, begun = [PROMPTS[0], PROMPTS[1]], ["", "It returns"]
+    found = verifier.next_response_tokens(prompts, begun, top=100_000)
+    expected = reference.next_response_tokens(prompts, begun, top=100_000)
+    assert [len(each) for each in found] == [len(each) for each in expected]
+    assert [[token.text for token in each[:20]] for each in found] == [
+        [token.text for token in each[:20]] for each in expected
+    ]
+
+
 def test_surprisals_are_the_log_likelihood_token_by_token(verifier: RayInference, reference: ReferenceEngine) -> None:
     whole = verifier.surprisals(ROWS, first=1000)
     scores = verifier.log_likelihoods(ROWS, adapter=None)
