@@ -22,20 +22,33 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahallmark/v1/datasets.proto\x12\x0bhallmark.v1\x1a\x18hallmark/v1/common.proto\"9\n\x14UploadDatasetRequest\x12!\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x12.hallmark.v1.Chunk\"c\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x11\n\trow_count\x18\x03 \x01(\x05\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x13\n\x0btoken_count\x18\x05 \x01(\x03\x32\\\n\x0e\x44\x61tasetService\x12J\n\rUploadDataset\x12!.hallmark.v1.UploadDatasetRequest\x1a\x14.hallmark.v1.Dataset(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahallmark/v1/datasets.proto\x12\x0bhallmark.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x11\n\trow_count\x18\x03 \x01(\x05\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x13\n\x0btoken_count\x18\x05 \x01(\x03\x12\x1a\n\x12longest_row_tokens\x18\x06 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14\x43reateDatasetRequest\x12\x0e\n\x06upload\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"W\n\x14ListDatasetsResponse\x12&\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x14.hallmark.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xc9\x02\n\x0e\x44\x61tasetService\x12H\n\rCreateDataset\x12!.hallmark.v1.CreateDatasetRequest\x1a\x14.hallmark.v1.Dataset\x12G\n\nGetDataset\x12\x1e.hallmark.v1.GetDatasetRequest\x1a\x14.hallmark.v1.Dataset\"\x03\x90\x02\x01\x12X\n\x0cListDatasets\x12 .hallmark.v1.ListDatasetsRequest\x1a!.hallmark.v1.ListDatasetsResponse\"\x03\x90\x02\x01\x12J\n\rDeleteDataset\x12!.hallmark.v1.DeleteDatasetRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hallmark.v1.datasets_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPLOADDATASETREQUEST']._serialized_start=69
-  _globals['_UPLOADDATASETREQUEST']._serialized_end=126
-  _globals['_DATASET']._serialized_start=128
-  _globals['_DATASET']._serialized_end=227
-  _globals['_DATASETSERVICE']._serialized_start=229
-  _globals['_DATASETSERVICE']._serialized_end=321
+  _globals['_DATASETSERVICE'].methods_by_name['GetDataset']._loaded_options = None
+  _globals['_DATASETSERVICE'].methods_by_name['GetDataset']._serialized_options = b'\220\002\001'
+  _globals['_DATASETSERVICE'].methods_by_name['ListDatasets']._loaded_options = None
+  _globals['_DATASETSERVICE'].methods_by_name['ListDatasets']._serialized_options = b'\220\002\001'
+  _globals['_DATASET']._serialized_start=106
+  _globals['_DATASET']._serialized_end=282
+  _globals['_CREATEDATASETREQUEST']._serialized_start=284
+  _globals['_CREATEDATASETREQUEST']._serialized_end=345
+  _globals['_GETDATASETREQUEST']._serialized_start=347
+  _globals['_GETDATASETREQUEST']._serialized_end=380
+  _globals['_LISTDATASETSREQUEST']._serialized_start=382
+  _globals['_LISTDATASETSREQUEST']._serialized_end=442
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=444
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=531
+  _globals['_DELETEDATASETREQUEST']._serialized_start=533
+  _globals['_DELETEDATASETREQUEST']._serialized_end=569
+  _globals['_DATASETSERVICE']._serialized_start=572
+  _globals['_DATASETSERVICE']._serialized_end=901
 # @@protoc_insertion_point(module_scope)

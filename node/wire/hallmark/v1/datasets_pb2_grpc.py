@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from . import datasets_pb2 as hallmark_dot_v1_dot_datasets__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +27,8 @@ if _version_not_supported:
 
 
 class DatasetServiceStub:
-    """Training data, addressed by the SHA-256 of its bytes.
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
     """
 
     def __init__(self, channel):
@@ -35,20 +37,55 @@ class DatasetServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.UploadDataset = channel.stream_unary(
-                '/hallmark.v1.DatasetService/UploadDataset',
-                request_serializer=hallmark_dot_v1_dot_datasets__pb2.UploadDatasetRequest.SerializeToString,
+        self.CreateDataset = channel.unary_unary(
+                '/hallmark.v1.DatasetService/CreateDataset',
+                request_serializer=hallmark_dot_v1_dot_datasets__pb2.CreateDatasetRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_datasets__pb2.Dataset.FromString,
+                _registered_method=True)
+        self.GetDataset = channel.unary_unary(
+                '/hallmark.v1.DatasetService/GetDataset',
+                request_serializer=hallmark_dot_v1_dot_datasets__pb2.GetDatasetRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_datasets__pb2.Dataset.FromString,
+                _registered_method=True)
+        self.ListDatasets = channel.unary_unary(
+                '/hallmark.v1.DatasetService/ListDatasets',
+                request_serializer=hallmark_dot_v1_dot_datasets__pb2.ListDatasetsRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_datasets__pb2.ListDatasetsResponse.FromString,
+                _registered_method=True)
+        self.DeleteDataset = channel.unary_unary(
+                '/hallmark.v1.DatasetService/DeleteDataset',
+                request_serializer=hallmark_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
 
 
 class DatasetServiceServicer:
-    """Training data, addressed by the SHA-256 of its bytes.
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
     """
 
-    def UploadDataset(self, request_iterator, context):
-        """Uploads JSON Lines of chat messages or prompt/completion. Every line is checked before anything is stored;
-        INVALID_ARGUMENT names the first lines that are wrong.
+    def CreateDataset(self, request, context):
+        """Checks every line of a complete upload, and makes a data set of it. INVALID_ARGUMENT carries up to 100 field
+        violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDataset(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatasets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDataset(self, request, context):
+        """FAILED_PRECONDITION while a job uses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -57,10 +94,25 @@ class DatasetServiceServicer:
 
 def add_DatasetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'UploadDataset': grpc.stream_unary_rpc_method_handler(
-                    servicer.UploadDataset,
-                    request_deserializer=hallmark_dot_v1_dot_datasets__pb2.UploadDatasetRequest.FromString,
+            'CreateDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateDataset,
+                    request_deserializer=hallmark_dot_v1_dot_datasets__pb2.CreateDatasetRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_datasets__pb2.Dataset.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=hallmark_dot_v1_dot_datasets__pb2.GetDatasetRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_datasets__pb2.Dataset.SerializeToString,
+            ),
+            'ListDatasets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatasets,
+                    request_deserializer=hallmark_dot_v1_dot_datasets__pb2.ListDatasetsRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_datasets__pb2.ListDatasetsResponse.SerializeToString,
+            ),
+            'DeleteDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDataset,
+                    request_deserializer=hallmark_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -71,11 +123,12 @@ def add_DatasetServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DatasetService:
-    """Training data, addressed by the SHA-256 of its bytes.
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
     """
 
     @staticmethod
-    def UploadDataset(request_iterator,
+    def CreateDataset(request,
             target,
             options=(),
             channel_credentials=None,
@@ -85,12 +138,93 @@ class DatasetService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_unary(
-            request_iterator,
+        return grpc.experimental.unary_unary(
+            request,
             target,
-            '/hallmark.v1.DatasetService/UploadDataset',
-            hallmark_dot_v1_dot_datasets__pb2.UploadDatasetRequest.SerializeToString,
+            '/hallmark.v1.DatasetService/CreateDataset',
+            hallmark_dot_v1_dot_datasets__pb2.CreateDatasetRequest.SerializeToString,
             hallmark_dot_v1_dot_datasets__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.DatasetService/GetDataset',
+            hallmark_dot_v1_dot_datasets__pb2.GetDatasetRequest.SerializeToString,
+            hallmark_dot_v1_dot_datasets__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatasets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.DatasetService/ListDatasets',
+            hallmark_dot_v1_dot_datasets__pb2.ListDatasetsRequest.SerializeToString,
+            hallmark_dot_v1_dot_datasets__pb2.ListDatasetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.DatasetService/DeleteDataset',
+            hallmark_dot_v1_dot_datasets__pb2.DeleteDatasetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from . import datasets_pb2 as _datasets_pb2
 import abc as _abc_1
@@ -27,38 +28,74 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DatasetServiceStub:
-    """Training data, addressed by the SHA-256 of its bytes."""
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DatasetServiceAsyncStub: ...
-    UploadDataset: _grpc.StreamUnaryMultiCallable[_datasets_pb2.UploadDatasetRequest, _datasets_pb2.Dataset]
-    """Uploads JSON Lines of chat messages or prompt/completion. Every line is checked before anything is stored;
-    INVALID_ARGUMENT names the first lines that are wrong.
+    CreateDataset: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.CreateDatasetRequest, _datasets_pb2.Dataset]
+    """Checks every line of a complete upload, and makes a data set of it. INVALID_ARGUMENT carries up to 100 field
+    violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
     """
+    GetDataset: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.GetDatasetRequest, _datasets_pb2.Dataset]
+    ListDatasets: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.ListDatasetsRequest, _datasets_pb2.ListDatasetsResponse]
+    DeleteDataset: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.DeleteDatasetRequest, _empty_pb2.Empty]
+    """FAILED_PRECONDITION while a job uses it."""
 
 @_typing.type_check_only
 class DatasetServiceAsyncStub(DatasetServiceStub):
-    """Training data, addressed by the SHA-256 of its bytes."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    UploadDataset: _aio.StreamUnaryMultiCallable[_datasets_pb2.UploadDatasetRequest, _datasets_pb2.Dataset]  # type: ignore[assignment]
-    """Uploads JSON Lines of chat messages or prompt/completion. Every line is checked before anything is stored;
-    INVALID_ARGUMENT names the first lines that are wrong.
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
     """
 
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateDataset: _aio.UnaryUnaryMultiCallable[_datasets_pb2.CreateDatasetRequest, _datasets_pb2.Dataset]  # type: ignore[assignment]
+    """Checks every line of a complete upload, and makes a data set of it. INVALID_ARGUMENT carries up to 100 field
+    violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
+    """
+    GetDataset: _aio.UnaryUnaryMultiCallable[_datasets_pb2.GetDatasetRequest, _datasets_pb2.Dataset]  # type: ignore[assignment]
+    ListDatasets: _aio.UnaryUnaryMultiCallable[_datasets_pb2.ListDatasetsRequest, _datasets_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    DeleteDataset: _aio.UnaryUnaryMultiCallable[_datasets_pb2.DeleteDatasetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """FAILED_PRECONDITION while a job uses it."""
+
 class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Training data, addressed by the SHA-256 of its bytes."""
+    """Training data: JSON Lines of chat messages or prompt/completion, addressed by the SHA-256 of its bytes. A data set is
+    seen by the party that made it alone.
+    """
 
     @_abc_1.abstractmethod
-    def UploadDataset(
+    def CreateDataset(
         self,
-        request_iterator: _MaybeAsyncIterator[_datasets_pb2.UploadDatasetRequest],
+        request: _datasets_pb2.CreateDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_datasets_pb2.Dataset, _abc.Awaitable[_datasets_pb2.Dataset]]:
-        """Uploads JSON Lines of chat messages or prompt/completion. Every line is checked before anything is stored;
-        INVALID_ARGUMENT names the first lines that are wrong.
+        """Checks every line of a complete upload, and makes a data set of it. INVALID_ARGUMENT carries up to 100 field
+        violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
         """
+
+    @_abc_1.abstractmethod
+    def GetDataset(
+        self,
+        request: _datasets_pb2.GetDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasets_pb2.Dataset, _abc.Awaitable[_datasets_pb2.Dataset]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDatasets(
+        self,
+        request: _datasets_pb2.ListDatasetsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_datasets_pb2.ListDatasetsResponse, _abc.Awaitable[_datasets_pb2.ListDatasetsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteDataset(
+        self,
+        request: _datasets_pb2.DeleteDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """FAILED_PRECONDITION while a job uses it."""
 
 def add_DatasetServiceServicer_to_server(servicer: DatasetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,33 +1,86 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class DepositRequest(_message.Message):
-    __slots__ = ("request_id", "party", "amount_minor")
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    PARTY_FIELD_NUMBER: _ClassVar[int]
-    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
-    request_id: str
-    party: str
-    amount_minor: int
-    def __init__(self, request_id: _Optional[str] = ..., party: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
-
-class GetBalanceRequest(_message.Message):
-    __slots__ = ("party",)
-    PARTY_FIELD_NUMBER: _ClassVar[int]
-    party: str
-    def __init__(self, party: _Optional[str] = ...) -> None: ...
-
-class Balance(_message.Message):
-    __slots__ = ("party", "token", "available_minor", "locked_minor")
-    PARTY_FIELD_NUMBER: _ClassVar[int]
+class Account(_message.Message):
+    __slots__ = ("name", "token", "available_minor", "locked_minor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
     LOCKED_MINOR_FIELD_NUMBER: _ClassVar[int]
-    party: str
+    name: str
     token: str
     available_minor: int
     locked_minor: int
-    def __init__(self, party: _Optional[str] = ..., token: _Optional[str] = ..., available_minor: _Optional[int] = ..., locked_minor: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., available_minor: _Optional[int] = ..., locked_minor: _Optional[int] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("number", "time", "debit", "credit", "token", "amount_minor", "kind", "job")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DEBIT_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    time: _timestamp_pb2.Timestamp
+    debit: str
+    credit: str
+    token: str
+    amount_minor: int
+    kind: str
+    job: str
+    def __init__(self, number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debit: _Optional[str] = ..., credit: _Optional[str] = ..., token: _Optional[str] = ..., amount_minor: _Optional[int] = ..., kind: _Optional[str] = ..., job: _Optional[str] = ...) -> None: ...
+
+class GetAccountRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListTransfersRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTransfersResponse(_message.Message):
+    __slots__ = ("transfers", "next_page_token")
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
+    next_page_token: str
+    def __init__(self, transfers: _Optional[_Iterable[_Union[Transfer, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DepositRequest(_message.Message):
+    __slots__ = ("request_id", "account", "amount_minor")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    account: str
+    amount_minor: int
+    def __init__(self, request_id: _Optional[str] = ..., account: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+
+class WithdrawRequest(_message.Message):
+    __slots__ = ("request_id", "account", "amount_minor")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    account: str
+    amount_minor: int
+    def __init__(self, request_id: _Optional[str] = ..., account: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...

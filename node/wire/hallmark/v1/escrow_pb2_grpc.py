@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EscrowServiceStub:
-    """The simulated escrow that holds the money of all jobs.
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all.
     """
 
     def __init__(self, channel):
@@ -35,31 +35,56 @@ class EscrowServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetAccount = channel.unary_unary(
+                '/hallmark.v1.EscrowService/GetAccount',
+                request_serializer=hallmark_dot_v1_dot_escrow__pb2.GetAccountRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
+                _registered_method=True)
+        self.ListTransfers = channel.unary_unary(
+                '/hallmark.v1.EscrowService/ListTransfers',
+                request_serializer=hallmark_dot_v1_dot_escrow__pb2.ListTransfersRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.ListTransfersResponse.FromString,
+                _registered_method=True)
         self.Deposit = channel.unary_unary(
                 '/hallmark.v1.EscrowService/Deposit',
                 request_serializer=hallmark_dot_v1_dot_escrow__pb2.DepositRequest.SerializeToString,
-                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.Balance.FromString,
+                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
                 _registered_method=True)
-        self.GetBalance = channel.unary_unary(
-                '/hallmark.v1.EscrowService/GetBalance',
-                request_serializer=hallmark_dot_v1_dot_escrow__pb2.GetBalanceRequest.SerializeToString,
-                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.Balance.FromString,
+        self.Withdraw = channel.unary_unary(
+                '/hallmark.v1.EscrowService/Withdraw',
+                request_serializer=hallmark_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
                 _registered_method=True)
 
 
 class EscrowServiceServicer:
-    """The simulated escrow that holds the money of all jobs.
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all.
     """
 
-    def Deposit(self, request, context):
-        """Credits a party, from outside the simulation. The same request id has effect once.
+    def GetAccount(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransfers(self, request, context):
+        """Newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetBalance(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+    def Deposit(self, request, context):
+        """Credits a party, from outside the simulation. The operator's alone. The same request id has effect once; with other
+        content it is refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Withdraw(self, request, context):
+        """Pays out what the caller has available. The same request id has effect once; with other content it is refused.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -67,15 +92,25 @@ class EscrowServiceServicer:
 
 def add_EscrowServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccount,
+                    request_deserializer=hallmark_dot_v1_dot_escrow__pb2.GetAccountRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.Account.SerializeToString,
+            ),
+            'ListTransfers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransfers,
+                    request_deserializer=hallmark_dot_v1_dot_escrow__pb2.ListTransfersRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.ListTransfersResponse.SerializeToString,
+            ),
             'Deposit': grpc.unary_unary_rpc_method_handler(
                     servicer.Deposit,
                     request_deserializer=hallmark_dot_v1_dot_escrow__pb2.DepositRequest.FromString,
-                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.Balance.SerializeToString,
+                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.Account.SerializeToString,
             ),
-            'GetBalance': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetBalance,
-                    request_deserializer=hallmark_dot_v1_dot_escrow__pb2.GetBalanceRequest.FromString,
-                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.Balance.SerializeToString,
+            'Withdraw': grpc.unary_unary_rpc_method_handler(
+                    servicer.Withdraw,
+                    request_deserializer=hallmark_dot_v1_dot_escrow__pb2.WithdrawRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_escrow__pb2.Account.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,8 +121,62 @@ def add_EscrowServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EscrowService:
-    """The simulated escrow that holds the money of all jobs.
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all.
     """
+
+    @staticmethod
+    def GetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.EscrowService/GetAccount',
+            hallmark_dot_v1_dot_escrow__pb2.GetAccountRequest.SerializeToString,
+            hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransfers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.EscrowService/ListTransfers',
+            hallmark_dot_v1_dot_escrow__pb2.ListTransfersRequest.SerializeToString,
+            hallmark_dot_v1_dot_escrow__pb2.ListTransfersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def Deposit(request,
@@ -105,7 +194,7 @@ class EscrowService:
             target,
             '/hallmark.v1.EscrowService/Deposit',
             hallmark_dot_v1_dot_escrow__pb2.DepositRequest.SerializeToString,
-            hallmark_dot_v1_dot_escrow__pb2.Balance.FromString,
+            hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
             options,
             channel_credentials,
             insecure,
@@ -117,7 +206,7 @@ class EscrowService:
             _registered_method=True)
 
     @staticmethod
-    def GetBalance(request,
+    def Withdraw(request,
             target,
             options=(),
             channel_credentials=None,
@@ -130,9 +219,9 @@ class EscrowService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hallmark.v1.EscrowService/GetBalance',
-            hallmark_dot_v1_dot_escrow__pb2.GetBalanceRequest.SerializeToString,
-            hallmark_dot_v1_dot_escrow__pb2.Balance.FromString,
+            '/hallmark.v1.EscrowService/Withdraw',
+            hallmark_dot_v1_dot_escrow__pb2.WithdrawRequest.SerializeToString,
+            hallmark_dot_v1_dot_escrow__pb2.Account.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,41 +27,71 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EscrowServiceStub:
-    """The simulated escrow that holds the money of all jobs."""
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EscrowServiceAsyncStub: ...
-    Deposit: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Balance]
-    """Credits a party, from outside the simulation. The same request id has effect once."""
-    GetBalance: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.GetBalanceRequest, _escrow_pb2.Balance]
+    GetAccount: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.GetAccountRequest, _escrow_pb2.Account]
+    ListTransfers: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.ListTransfersRequest, _escrow_pb2.ListTransfersResponse]
+    """Newest first."""
+    Deposit: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Account]
+    """Credits a party, from outside the simulation. The operator's alone. The same request id has effect once; with other
+    content it is refused.
+    """
+    Withdraw: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.WithdrawRequest, _escrow_pb2.Account]
+    """Pays out what the caller has available. The same request id has effect once; with other content it is refused."""
 
 @_typing.type_check_only
 class EscrowServiceAsyncStub(EscrowServiceStub):
-    """The simulated escrow that holds the money of all jobs."""
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Deposit: _aio.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Balance]  # type: ignore[assignment]
-    """Credits a party, from outside the simulation. The same request id has effect once."""
-    GetBalance: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetBalanceRequest, _escrow_pb2.Balance]  # type: ignore[assignment]
+    GetAccount: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetAccountRequest, _escrow_pb2.Account]  # type: ignore[assignment]
+    ListTransfers: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListTransfersRequest, _escrow_pb2.ListTransfersResponse]  # type: ignore[assignment]
+    """Newest first."""
+    Deposit: _aio.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Account]  # type: ignore[assignment]
+    """Credits a party, from outside the simulation. The operator's alone. The same request id has effect once; with other
+    content it is refused.
+    """
+    Withdraw: _aio.UnaryUnaryMultiCallable[_escrow_pb2.WithdrawRequest, _escrow_pb2.Account]  # type: ignore[assignment]
+    """Pays out what the caller has available. The same request id has effect once; with other content it is refused."""
 
 class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The simulated escrow that holds the money of all jobs."""
+    """The simulated escrow that holds the money of all jobs. A party sees its own account; the operator sees all."""
+
+    @_abc_1.abstractmethod
+    def GetAccount(
+        self,
+        request: _escrow_pb2.GetAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_pb2.Account, _abc.Awaitable[_escrow_pb2.Account]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTransfers(
+        self,
+        request: _escrow_pb2.ListTransfersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_escrow_pb2.ListTransfersResponse, _abc.Awaitable[_escrow_pb2.ListTransfersResponse]]:
+        """Newest first."""
 
     @_abc_1.abstractmethod
     def Deposit(
         self,
         request: _escrow_pb2.DepositRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_escrow_pb2.Balance, _abc.Awaitable[_escrow_pb2.Balance]]:
-        """Credits a party, from outside the simulation. The same request id has effect once."""
+    ) -> _typing.Union[_escrow_pb2.Account, _abc.Awaitable[_escrow_pb2.Account]]:
+        """Credits a party, from outside the simulation. The operator's alone. The same request id has effect once; with other
+        content it is refused.
+        """
 
     @_abc_1.abstractmethod
-    def GetBalance(
+    def Withdraw(
         self,
-        request: _escrow_pb2.GetBalanceRequest,
+        request: _escrow_pb2.WithdrawRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_escrow_pb2.Balance, _abc.Awaitable[_escrow_pb2.Balance]]: ...
+    ) -> _typing.Union[_escrow_pb2.Account, _abc.Awaitable[_escrow_pb2.Account]]:
+        """Pays out what the caller has available. The same request id has effect once; with other content it is refused."""
 
 def add_EscrowServiceServicer_to_server(servicer: EscrowServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,39 +22,64 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hallmark/v1/jobs.proto\x12\x0bhallmark.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hallmark/v1/common.proto\"\xcd\x01\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\twaits_for\x18\x06 \x01(\t\x12,\n\x08\x64ue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x10\x43reateJobRequest\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.hallmark.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"\xc1\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12\x11\n\twaits_for\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12/\n\x08progress\x18\x06 \x01(\x0b\x32\x1d.hallmark.v1.TrainingProgress\"l\n\x10TrainingProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12\r\n\x05\x65poch\x18\x03 \x01(\x01\x12\x0c\n\x04loss\x18\x04 \x01(\x01\x12\x19\n\x11tokens_per_second\x18\x05 \x01(\x01\"!\n\x11GetReceiptRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1a\n\x07Receipt\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c*\xa2\x03\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_STATE_DRAFT\x10\x01\x12\x15\n\x11JOB_STATE_OFFERED\x10\x02\x12\x17\n\x13JOB_STATE_COMMITTED\x10\x03\x12\x14\n\x10JOB_STATE_AGREED\x10\x04\x12\x16\n\x12JOB_STATE_TRAINING\x10\x05\x12\x17\n\x13JOB_STATE_SUBMITTED\x10\x06\x12\x16\n\x12JOB_STATE_UPLOADED\x10\x07\x12\x16\n\x12JOB_STATE_REVEALED\x10\x08\x12\x17\n\x13JOB_STATE_EVALUATED\x10\t\x12\x18\n\x14JOB_STATE_CHALLENGED\x10\n\x12\x15\n\x11JOB_STATE_SETTLED\x10\x0b\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x0c\x12\x17\n\x13JOB_STATE_CANCELLED\x10\r\x12\x15\n\x11JOB_STATE_ABORTED\x10\x0e\x12\x17\n\x13JOB_STATE_FORFEITED\x10\x0f\x12\x15\n\x11JOB_STATE_FAULTED\x10\x10\x32\xd2\x02\n\nJobService\x12<\n\tCreateJob\x12\x1d.hallmark.v1.CreateJobRequest\x1a\x10.hallmark.v1.Job\x12\x36\n\x06GetJob\x12\x1a.hallmark.v1.GetJobRequest\x1a\x10.hallmark.v1.Job\x12G\n\x08ListJobs\x12\x1c.hallmark.v1.ListJobsRequest\x1a\x1d.hallmark.v1.ListJobsResponse\x12\x41\n\x08WatchJob\x12\x1c.hallmark.v1.WatchJobRequest\x1a\x15.hallmark.v1.JobEvent0\x01\x12\x42\n\nGetReceipt\x12\x1e.hallmark.v1.GetReceiptRequest\x1a\x14.hallmark.v1.Receiptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hallmark/v1/jobs.proto\x12\x0bhallmark.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hallmark/v1/common.proto\"\xff\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x0f\n\x07\x61rbiter\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\twaits_for\x18\x07 \x01(\t\x12,\n\x08\x64ue_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\non_silence\x18\t \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\n \x01(\t\x12\x19\n\x11\x62\x61se_model_digest\x18\x0b \x01(\t\x12\r\n\x05token\x18\x0c \x01(\t\x12\x13\n\x0bprice_minor\x18\r \x01(\x03\x12/\n\x08progress\x18\x0e \x01(\x0b\x32\x1d.hallmark.v1.TrainingProgress\x12\x39\n\x15\x65stimated_finish_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x07verdict\x18\x10 \x01(\x0b\x32\x14.hallmark.v1.Verdict\x12(\n\radapter_files\x18\x11 \x03(\x0b\x32\x11.hallmark.v1.File\"\x99\x01\n\x07Verdict\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.hallmark.v1.Outcome\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x14\n\x0cgroups_fired\x18\x03 \x01(\x05\x12\x0e\n\x06groups\x18\x04 \x01(\x05\x12\x11\n\tpairs_won\x18\x05 \x01(\x05\x12\r\n\x05pairs\x18\x06 \x01(\x05\x12\x0f\n\x07log10_p\x18\x07 \x01(\x01\"\xe0\x01\n\x0fQuoteJobRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x16\n\x0e\x63lient_key_hex\x18\x02 \x01(\t\x12\x0f\n\x07\x61rbiter\x18\x03 \x01(\t\x12\x13\n\x0bprice_minor\x18\x04 \x01(\x03\x12)\n\x08training\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\x06policy\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\tdeadlines\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xfa\x01\n\x05Quote\x12\r\n\x05offer\x18\x01 \x01(\x0c\x12\r\n\x05token\x18\x02 \x01(\t\x12\x13\n\x0bprice_minor\x18\x03 \x01(\x03\x12\x13\n\x0bstake_minor\x18\x04 \x01(\x03\x12\x12\n\nbond_minor\x18\x05 \x01(\x03\x12\x11\n\tfee_minor\x18\x06 \x01(\x03\x12\x15\n\rmissing_minor\x18\x07 \x01(\x03\x12\x11\n\trow_count\x18\x08 \x01(\x05\x12\x11\n\tmark_rows\x18\t \x01(\x05\x12\x16\n\x0eheld_back_rows\x18\n \x01(\x05\x12\x16\n\x0etrained_tokens\x18\x0b \x01(\x03\x12\x15\n\rverified_rows\x18\x0c \x01(\x05\"O\n\x10\x43reateJobRequest\x12$\n\x05offer\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"_\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12%\n\x06states\x18\x03 \x03(\x0e\x32\x15.hallmark.v1.JobState\"K\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.hallmark.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\"\xc1\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12\x11\n\twaits_for\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12/\n\x08progress\x18\x06 \x01(\x0b\x32\x1d.hallmark.v1.TrainingProgress\"l\n\x10TrainingProgress\x12\x0c\n\x04step\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12\r\n\x05\x65poch\x18\x03 \x01(\x01\x12\x0c\n\x04loss\x18\x04 \x01(\x01\x12\x19\n\x11tokens_per_second\x18\x05 \x01(\x01\"!\n\x11GetReceiptRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1a\n\x07Receipt\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"I\n\x16\x44ownloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03*\xa2\x03\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fJOB_STATE_DRAFT\x10\x01\x12\x15\n\x11JOB_STATE_OFFERED\x10\x02\x12\x17\n\x13JOB_STATE_COMMITTED\x10\x03\x12\x14\n\x10JOB_STATE_AGREED\x10\x04\x12\x16\n\x12JOB_STATE_TRAINING\x10\x05\x12\x17\n\x13JOB_STATE_SUBMITTED\x10\x06\x12\x16\n\x12JOB_STATE_UPLOADED\x10\x07\x12\x16\n\x12JOB_STATE_REVEALED\x10\x08\x12\x17\n\x13JOB_STATE_EVALUATED\x10\t\x12\x18\n\x14JOB_STATE_CHALLENGED\x10\n\x12\x15\n\x11JOB_STATE_SETTLED\x10\x0b\x12\x15\n\x11JOB_STATE_EXPIRED\x10\x0c\x12\x17\n\x13JOB_STATE_CANCELLED\x10\r\x12\x15\n\x11JOB_STATE_ABORTED\x10\x0e\x12\x17\n\x13JOB_STATE_FORFEITED\x10\x0f\x12\x15\n\x11JOB_STATE_FAULTED\x10\x10*d\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_ACCEPT\x10\x01\x12\x12\n\x0eOUTCOME_REJECT\x10\x02\x12\x18\n\x14OUTCOME_INCONCLUSIVE\x10\x03\x32\xba\x04\n\nJobService\x12\x41\n\x08QuoteJob\x12\x1c.hallmark.v1.QuoteJobRequest\x1a\x12.hallmark.v1.Quote\"\x03\x90\x02\x01\x12<\n\tCreateJob\x12\x1d.hallmark.v1.CreateJobRequest\x1a\x10.hallmark.v1.Job\x12;\n\x06GetJob\x12\x1a.hallmark.v1.GetJobRequest\x1a\x10.hallmark.v1.Job\"\x03\x90\x02\x01\x12L\n\x08ListJobs\x12\x1c.hallmark.v1.ListJobsRequest\x1a\x1d.hallmark.v1.ListJobsResponse\"\x03\x90\x02\x01\x12<\n\tCancelJob\x12\x1d.hallmark.v1.CancelJobRequest\x1a\x10.hallmark.v1.Job\x12\x46\n\x08WatchJob\x12\x1c.hallmark.v1.WatchJobRequest\x1a\x15.hallmark.v1.JobEvent\"\x03\x90\x02\x01\x30\x01\x12G\n\nGetReceipt\x12\x1e.hallmark.v1.GetReceiptRequest\x1a\x14.hallmark.v1.Receipt\"\x03\x90\x02\x01\x12Q\n\x0f\x44ownloadAdapter\x12#.hallmark.v1.DownloadAdapterRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hallmark.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=957
-  _globals['_JOBSTATE']._serialized_end=1375
-  _globals['_JOB']._serialized_start=99
-  _globals['_JOB']._serialized_end=304
-  _globals['_CREATEJOBREQUEST']._serialized_start=306
-  _globals['_CREATEJOBREQUEST']._serialized_end=362
-  _globals['_GETJOBREQUEST']._serialized_start=364
-  _globals['_GETJOBREQUEST']._serialized_end=393
-  _globals['_LISTJOBSREQUEST']._serialized_start=395
-  _globals['_LISTJOBSREQUEST']._serialized_end=451
-  _globals['_LISTJOBSRESPONSE']._serialized_start=453
-  _globals['_LISTJOBSRESPONSE']._serialized_end=528
-  _globals['_WATCHJOBREQUEST']._serialized_start=530
-  _globals['_WATCHJOBREQUEST']._serialized_end=585
-  _globals['_JOBEVENT']._serialized_start=588
-  _globals['_JOBEVENT']._serialized_end=781
-  _globals['_TRAININGPROGRESS']._serialized_start=783
-  _globals['_TRAININGPROGRESS']._serialized_end=891
-  _globals['_GETRECEIPTREQUEST']._serialized_start=893
-  _globals['_GETRECEIPTREQUEST']._serialized_end=926
-  _globals['_RECEIPT']._serialized_start=928
-  _globals['_RECEIPT']._serialized_end=954
-  _globals['_JOBSERVICE']._serialized_start=1378
-  _globals['_JOBSERVICE']._serialized_end=1716
+  _globals['_JOBSERVICE'].methods_by_name['QuoteJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['QuoteJob']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['GetJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['GetJob']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['WatchJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['GetReceipt']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\220\002\001'
+  _globals['_JOBSERVICE'].methods_by_name['DownloadAdapter']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['DownloadAdapter']._serialized_options = b'\220\002\001'
+  _globals['_JOBSTATE']._serialized_start=2100
+  _globals['_JOBSTATE']._serialized_end=2518
+  _globals['_OUTCOME']._serialized_start=2520
+  _globals['_OUTCOME']._serialized_end=2620
+  _globals['_JOB']._serialized_start=129
+  _globals['_JOB']._serialized_end=640
+  _globals['_VERDICT']._serialized_start=643
+  _globals['_VERDICT']._serialized_end=796
+  _globals['_QUOTEJOBREQUEST']._serialized_start=799
+  _globals['_QUOTEJOBREQUEST']._serialized_end=1023
+  _globals['_QUOTE']._serialized_start=1026
+  _globals['_QUOTE']._serialized_end=1276
+  _globals['_CREATEJOBREQUEST']._serialized_start=1278
+  _globals['_CREATEJOBREQUEST']._serialized_end=1357
+  _globals['_GETJOBREQUEST']._serialized_start=1359
+  _globals['_GETJOBREQUEST']._serialized_end=1388
+  _globals['_LISTJOBSREQUEST']._serialized_start=1390
+  _globals['_LISTJOBSREQUEST']._serialized_end=1485
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1487
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1562
+  _globals['_CANCELJOBREQUEST']._serialized_start=1564
+  _globals['_CANCELJOBREQUEST']._serialized_end=1596
+  _globals['_WATCHJOBREQUEST']._serialized_start=1598
+  _globals['_WATCHJOBREQUEST']._serialized_end=1653
+  _globals['_JOBEVENT']._serialized_start=1656
+  _globals['_JOBEVENT']._serialized_end=1849
+  _globals['_TRAININGPROGRESS']._serialized_start=1851
+  _globals['_TRAININGPROGRESS']._serialized_end=1959
+  _globals['_GETRECEIPTREQUEST']._serialized_start=1961
+  _globals['_GETRECEIPTREQUEST']._serialized_end=1994
+  _globals['_RECEIPT']._serialized_start=1996
+  _globals['_RECEIPT']._serialized_end=2022
+  _globals['_DOWNLOADADAPTERREQUEST']._serialized_start=2024
+  _globals['_DOWNLOADADAPTERREQUEST']._serialized_end=2097
+  _globals['_JOBSERVICE']._serialized_start=2623
+  _globals['_JOBSERVICE']._serialized_end=3193
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
 from . import jobs_pb2 as hallmark_dot_v1_dot_jobs__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +27,8 @@ if _version_not_supported:
 
 
 class JobServiceStub:
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt.
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
     """
 
     def __init__(self, channel):
@@ -35,6 +37,11 @@ class JobServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.QuoteJob = channel.unary_unary(
+                '/hallmark.v1.JobService/QuoteJob',
+                request_serializer=hallmark_dot_v1_dot_jobs__pb2.QuoteJobRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_jobs__pb2.Quote.FromString,
+                _registered_method=True)
         self.CreateJob = channel.unary_unary(
                 '/hallmark.v1.JobService/CreateJob',
                 request_serializer=hallmark_dot_v1_dot_jobs__pb2.CreateJobRequest.SerializeToString,
@@ -50,6 +57,11 @@ class JobServiceStub:
                 request_serializer=hallmark_dot_v1_dot_jobs__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_jobs__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/hallmark.v1.JobService/CancelJob',
+                request_serializer=hallmark_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/hallmark.v1.JobService/WatchJob',
                 request_serializer=hallmark_dot_v1_dot_jobs__pb2.WatchJobRequest.SerializeToString,
@@ -60,11 +72,25 @@ class JobServiceStub:
                 request_serializer=hallmark_dot_v1_dot_jobs__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_jobs__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.DownloadAdapter = channel.unary_stream(
+                '/hallmark.v1.JobService/DownloadAdapter',
+                request_serializer=hallmark_dot_v1_dot_jobs__pb2.DownloadAdapterRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_common__pb2.Chunk.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt.
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
     """
+
+    def QuoteJob(self, request, context):
+        """What a job would be, before anybody pays: the complete offer, ready to be signed, and its figures. Refuses what
+        cannot work with the reason and the nearest thing that does. Keeps nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def CreateJob(self, request, context):
         """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
@@ -86,6 +112,14 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelJob(self, request, context):
+        """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
+        Cancelling a cancelled job changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchJob(self, request, context):
         """Streams a job's events after a cursor, then new ones as they happen, until the job has ended.
         """
@@ -100,9 +134,21 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DownloadAdapter(self, request, context):
+        """A file of the adapter, for the client, once an ACCEPT is settled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'QuoteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuoteJob,
+                    request_deserializer=hallmark_dot_v1_dot_jobs__pb2.QuoteJobRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_jobs__pb2.Quote.SerializeToString,
+            ),
             'CreateJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateJob,
                     request_deserializer=hallmark_dot_v1_dot_jobs__pb2.CreateJobRequest.FromString,
@@ -118,6 +164,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=hallmark_dot_v1_dot_jobs__pb2.ListJobsRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_jobs__pb2.ListJobsResponse.SerializeToString,
             ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=hallmark_dot_v1_dot_jobs__pb2.CancelJobRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJob,
                     request_deserializer=hallmark_dot_v1_dot_jobs__pb2.WatchJobRequest.FromString,
@@ -128,6 +179,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=hallmark_dot_v1_dot_jobs__pb2.GetReceiptRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_jobs__pb2.Receipt.SerializeToString,
             ),
+            'DownloadAdapter': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadAdapter,
+                    request_deserializer=hallmark_dot_v1_dot_jobs__pb2.DownloadAdapterRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_common__pb2.Chunk.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hallmark.v1.JobService', rpc_method_handlers)
@@ -137,8 +193,36 @@ def add_JobServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobService:
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt.
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
     """
+
+    @staticmethod
+    def QuoteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.JobService/QuoteJob',
+            hallmark_dot_v1_dot_jobs__pb2.QuoteJobRequest.SerializeToString,
+            hallmark_dot_v1_dot_jobs__pb2.Quote.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def CreateJob(request,
@@ -222,6 +306,33 @@ class JobService:
             _registered_method=True)
 
     @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.JobService/CancelJob',
+            hallmark_dot_v1_dot_jobs__pb2.CancelJobRequest.SerializeToString,
+            hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def WatchJob(request,
             target,
             options=(),
@@ -265,6 +376,33 @@ class JobService:
             '/hallmark.v1.JobService/GetReceipt',
             hallmark_dot_v1_dot_jobs__pb2.GetReceiptRequest.SerializeToString,
             hallmark_dot_v1_dot_jobs__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadAdapter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hallmark.v1.JobService/DownloadAdapter',
+            hallmark_dot_v1_dot_jobs__pb2.DownloadAdapterRequest.SerializeToString,
+            hallmark_dot_v1_dot_common__pb2.Chunk.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from . import common_pb2 as _common_pb2
 from . import jobs_pb2 as _jobs_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -27,41 +28,77 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JobServiceStub:
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt."""
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
+    QuoteJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.QuoteJobRequest, _jobs_pb2.Quote]
+    """What a job would be, before anybody pays: the complete offer, ready to be signed, and its figures. Refuses what
+    cannot work with the reason and the nearest thing that does. Keeps nothing.
+    """
     CreateJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CreateJobRequest, _jobs_pb2.Job]
     """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
     request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
+    """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
+    Cancelling a cancelled job changes nothing.
+    """
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]
     """Streams a job's events after a cursor, then new ones as they happen, until the job has ended."""
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]
     """The signed receipt, once the job is settled."""
+    DownloadAdapter: _grpc.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]
+    """A file of the adapter, for the client, once an ACCEPT is settled."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt."""
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    QuoteJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.QuoteJobRequest, _jobs_pb2.Quote]  # type: ignore[assignment]
+    """What a job would be, before anybody pays: the complete offer, ready to be signed, and its figures. Refuses what
+    cannot work with the reason and the nearest thing that does. Keeps nothing.
+    """
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CreateJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
     request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
+    CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
+    """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
+    Cancelling a cancelled job changes nothing.
+    """
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]  # type: ignore[assignment]
     """Streams a job's events after a cursor, then new ones as they happen, until the job has ended."""
     GetReceipt: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]  # type: ignore[assignment]
     """The signed receipt, once the job is settled."""
+    DownloadAdapter: _aio.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]  # type: ignore[assignment]
+    """A file of the adapter, for the client, once an ACCEPT is settled."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Fine-tuning jobs, from the client's signed offer to the settled receipt."""
+    """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
+    by its arbiter, and by the operator.
+    """
+
+    @_abc_1.abstractmethod
+    def QuoteJob(
+        self,
+        request: _jobs_pb2.QuoteJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Quote, _abc.Awaitable[_jobs_pb2.Quote]]:
+        """What a job would be, before anybody pays: the complete offer, ready to be signed, and its figures. Refuses what
+        cannot work with the reason and the nearest thing that does. Keeps nothing.
+        """
 
     @_abc_1.abstractmethod
     def CreateJob(
@@ -88,6 +125,16 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]: ...
 
     @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _jobs_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
+        """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
+        Cancelling a cancelled job changes nothing.
+        """
+
+    @_abc_1.abstractmethod
     def WatchJob(
         self,
         request: _jobs_pb2.WatchJobRequest,
@@ -102,5 +149,13 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Receipt, _abc.Awaitable[_jobs_pb2.Receipt]]:
         """The signed receipt, once the job is settled."""
+
+    @_abc_1.abstractmethod
+    def DownloadAdapter(
+        self,
+        request: _jobs_pb2.DownloadAdapterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_common_pb2.Chunk], _abc.AsyncIterator[_common_pb2.Chunk]]:
+        """A file of the adapter, for the client, once an ACCEPT is settled."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hallmark/v1/node.proto\x12\x0bhallmark.v1\"\x10\n\x0eGetNodeRequest\"\x94\x01\n\x04Node\x12\x1a\n\x12\x63oordinator_key_id\x18\x01 \x01(\t\x12\x1b\n\x13\x63oordinator_key_hex\x18\x02 \x01(\t\x12\x12\n\nlog_key_id\x18\x03 \x01(\t\x12\x13\n\x0blog_key_hex\x18\x04 \x01(\t\x12\x19\n\x11\x62\x61se_model_digest\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t2H\n\x0bNodeService\x12\x39\n\x07GetNode\x12\x1b.hallmark.v1.GetNodeRequest\x1a\x11.hallmark.v1.Nodeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hallmark/v1/node.proto\x12\x0bhallmark.v1\"\x10\n\x0eGetNodeRequest\"\xfa\x01\n\x04Node\x12\x1a\n\x12\x63oordinator_key_id\x18\x01 \x01(\t\x12\x1b\n\x13\x63oordinator_key_hex\x18\x02 \x01(\t\x12\x12\n\nlog_key_id\x18\x03 \x01(\t\x12\x13\n\x0blog_key_hex\x18\x04 \x01(\t\x12\x19\n\x11\x62\x61se_model_digest\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\r\n\x05token\x18\x07 \x01(\t\x12#\n\x1bprice_minor_per_1000_tokens\x18\x08 \x01(\x03\x12\x19\n\x11max_length_tokens\x18\t \x01(\x05\x12\x15\n\rmax_lora_rank\x18\n \x01(\x05\x32M\n\x0bNodeService\x12>\n\x07GetNode\x12\x1b.hallmark.v1.GetNodeRequest\x1a\x11.hallmark.v1.Node\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hallmark.v1.node_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_NODESERVICE'].methods_by_name['GetNode']._loaded_options = None
+  _globals['_NODESERVICE'].methods_by_name['GetNode']._serialized_options = b'\220\002\001'
   _globals['_GETNODEREQUEST']._serialized_start=39
   _globals['_GETNODEREQUEST']._serialized_end=55
   _globals['_NODE']._serialized_start=58
-  _globals['_NODE']._serialized_end=206
-  _globals['_NODESERVICE']._serialized_start=208
-  _globals['_NODESERVICE']._serialized_end=280
+  _globals['_NODE']._serialized_end=308
+  _globals['_NODESERVICE']._serialized_start=310
+  _globals['_NODESERVICE']._serialized_end=387
 # @@protoc_insertion_point(module_scope)

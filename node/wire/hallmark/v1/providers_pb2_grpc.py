@@ -28,6 +28,9 @@ if _version_not_supported:
 
 class ProviderServiceStub:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
     """
 
     def __init__(self, channel):
@@ -36,10 +39,25 @@ class ProviderServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.RegisterProvider = channel.unary_unary(
+                '/hallmark.v1.ProviderService/RegisterProvider',
+                request_serializer=hallmark_dot_v1_dot_providers__pb2.RegisterProviderRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_providers__pb2.Provider.FromString,
+                _registered_method=True)
+        self.GetProvider = channel.unary_unary(
+                '/hallmark.v1.ProviderService/GetProvider',
+                request_serializer=hallmark_dot_v1_dot_providers__pb2.GetProviderRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_providers__pb2.Provider.FromString,
+                _registered_method=True)
         self.LeaseJob = channel.unary_unary(
                 '/hallmark.v1.ProviderService/LeaseJob',
                 request_serializer=hallmark_dot_v1_dot_providers__pb2.LeaseJobRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_providers__pb2.Lease.FromString,
+                _registered_method=True)
+        self.Heartbeat = channel.unary_unary(
+                '/hallmark.v1.ProviderService/Heartbeat',
+                request_serializer=hallmark_dot_v1_dot_providers__pb2.HeartbeatRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_providers__pb2.HeartbeatResponse.FromString,
                 _registered_method=True)
         self.PostMessage = channel.unary_unary(
                 '/hallmark.v1.ProviderService/PostMessage',
@@ -51,32 +69,51 @@ class ProviderServiceStub:
                 request_serializer=hallmark_dot_v1_dot_providers__pb2.DownloadTrainingDataRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_common__pb2.Chunk.FromString,
                 _registered_method=True)
-        self.ReportProgress = channel.unary_unary(
-                '/hallmark.v1.ProviderService/ReportProgress',
-                request_serializer=hallmark_dot_v1_dot_providers__pb2.ReportProgressRequest.SerializeToString,
-                response_deserializer=hallmark_dot_v1_dot_providers__pb2.ReportProgressResponse.FromString,
-                _registered_method=True)
-        self.UploadAdapter = channel.stream_unary(
-                '/hallmark.v1.ProviderService/UploadAdapter',
-                request_serializer=hallmark_dot_v1_dot_providers__pb2.UploadAdapterRequest.SerializeToString,
-                response_deserializer=hallmark_dot_v1_dot_providers__pb2.UploadAdapterResponse.FromString,
+        self.SubmitAdapter = channel.unary_unary(
+                '/hallmark.v1.ProviderService/SubmitAdapter',
+                request_serializer=hallmark_dot_v1_dot_providers__pb2.SubmitAdapterRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_providers__pb2.SubmitAdapterResponse.FromString,
                 _registered_method=True)
 
 
 class ProviderServiceServicer:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
     """
 
+    def RegisterProvider(self, request, context):
+        """Makes the caller known, or changes what is known of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProvider(self, request, context):
+        """What the node knows of a provider, its record included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LeaseJob(self, request, context):
-        """Takes the oldest open job over one of these base models, or answers with an empty lease. Calling it again within
-        the lease renews nothing: a lease ends when it expires or its job moves on without it.
+        """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
+        lease whose terms it has not signed gets the same lease again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Heartbeat(self, request, context):
+        """Keeps a lease alive, passes on training metrics, and tells whether to stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PostMessage(self, request, context):
-        """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job.
+        """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,15 +126,8 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReportProgress(self, request, context):
-        """Reports training metrics and keeps the lease alive.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def UploadAdapter(self, request_iterator, context):
-        """The adapter that was committed to: the first request names the lease, each one carries a part of a file.
+    def SubmitAdapter(self, request, context):
+        """Hands in the adapter that was committed to, made of complete uploads of the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,10 +136,25 @@ class ProviderServiceServicer:
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'RegisterProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterProvider,
+                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.RegisterProviderRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_providers__pb2.Provider.SerializeToString,
+            ),
+            'GetProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProvider,
+                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.GetProviderRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_providers__pb2.Provider.SerializeToString,
+            ),
             'LeaseJob': grpc.unary_unary_rpc_method_handler(
                     servicer.LeaseJob,
                     request_deserializer=hallmark_dot_v1_dot_providers__pb2.LeaseJobRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_providers__pb2.Lease.SerializeToString,
+            ),
+            'Heartbeat': grpc.unary_unary_rpc_method_handler(
+                    servicer.Heartbeat,
+                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.HeartbeatRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_providers__pb2.HeartbeatResponse.SerializeToString,
             ),
             'PostMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.PostMessage,
@@ -121,15 +166,10 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=hallmark_dot_v1_dot_providers__pb2.DownloadTrainingDataRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_common__pb2.Chunk.SerializeToString,
             ),
-            'ReportProgress': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReportProgress,
-                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.ReportProgressRequest.FromString,
-                    response_serializer=hallmark_dot_v1_dot_providers__pb2.ReportProgressResponse.SerializeToString,
-            ),
-            'UploadAdapter': grpc.stream_unary_rpc_method_handler(
-                    servicer.UploadAdapter,
-                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.UploadAdapterRequest.FromString,
-                    response_serializer=hallmark_dot_v1_dot_providers__pb2.UploadAdapterResponse.SerializeToString,
+            'SubmitAdapter': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitAdapter,
+                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.SubmitAdapterRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_providers__pb2.SubmitAdapterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,7 +181,64 @@ def add_ProviderServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ProviderService:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
     """
+
+    @staticmethod
+    def RegisterProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.ProviderService/RegisterProvider',
+            hallmark_dot_v1_dot_providers__pb2.RegisterProviderRequest.SerializeToString,
+            hallmark_dot_v1_dot_providers__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.ProviderService/GetProvider',
+            hallmark_dot_v1_dot_providers__pb2.GetProviderRequest.SerializeToString,
+            hallmark_dot_v1_dot_providers__pb2.Provider.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def LeaseJob(request,
@@ -160,6 +257,33 @@ class ProviderService:
             '/hallmark.v1.ProviderService/LeaseJob',
             hallmark_dot_v1_dot_providers__pb2.LeaseJobRequest.SerializeToString,
             hallmark_dot_v1_dot_providers__pb2.Lease.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Heartbeat(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.ProviderService/Heartbeat',
+            hallmark_dot_v1_dot_providers__pb2.HeartbeatRequest.SerializeToString,
+            hallmark_dot_v1_dot_providers__pb2.HeartbeatResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -225,7 +349,7 @@ class ProviderService:
             _registered_method=True)
 
     @staticmethod
-    def ReportProgress(request,
+    def SubmitAdapter(request,
             target,
             options=(),
             channel_credentials=None,
@@ -238,36 +362,9 @@ class ProviderService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hallmark.v1.ProviderService/ReportProgress',
-            hallmark_dot_v1_dot_providers__pb2.ReportProgressRequest.SerializeToString,
-            hallmark_dot_v1_dot_providers__pb2.ReportProgressResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def UploadAdapter(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_unary(
-            request_iterator,
-            target,
-            '/hallmark.v1.ProviderService/UploadAdapter',
-            hallmark_dot_v1_dot_providers__pb2.UploadAdapterRequest.SerializeToString,
-            hallmark_dot_v1_dot_providers__pb2.UploadAdapterResponse.FromString,
+            '/hallmark.v1.ProviderService/SubmitAdapter',
+            hallmark_dot_v1_dot_providers__pb2.SubmitAdapterRequest.SerializeToString,
+            hallmark_dot_v1_dot_providers__pb2.SubmitAdapterResponse.FromString,
             options,
             channel_credentials,
             insecure,

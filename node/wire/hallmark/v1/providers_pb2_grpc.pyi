@@ -28,45 +28,81 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProviderServiceStub:
-    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark."""
+    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProviderServiceAsyncStub: ...
+    RegisterProvider: _grpc.UnaryUnaryMultiCallable[_providers_pb2.RegisterProviderRequest, _providers_pb2.Provider]
+    """Makes the caller known, or changes what is known of it."""
+    GetProvider: _grpc.UnaryUnaryMultiCallable[_providers_pb2.GetProviderRequest, _providers_pb2.Provider]
+    """What the node knows of a provider, its record included."""
     LeaseJob: _grpc.UnaryUnaryMultiCallable[_providers_pb2.LeaseJobRequest, _providers_pb2.Lease]
-    """Takes the oldest open job over one of these base models, or answers with an empty lease. Calling it again within
-    the lease renews nothing: a lease ends when it expires or its job moves on without it.
+    """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
+    lease whose terms it has not signed gets the same lease again.
     """
+    Heartbeat: _grpc.UnaryUnaryMultiCallable[_providers_pb2.HeartbeatRequest, _providers_pb2.HeartbeatResponse]
+    """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
     PostMessage: _grpc.UnaryUnaryMultiCallable[_providers_pb2.PostMessageRequest, _providers_pb2.PostMessageResponse]
-    """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job."""
+    """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _grpc.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]
     """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
-    ReportProgress: _grpc.UnaryUnaryMultiCallable[_providers_pb2.ReportProgressRequest, _providers_pb2.ReportProgressResponse]
-    """Reports training metrics and keeps the lease alive."""
-    UploadAdapter: _grpc.StreamUnaryMultiCallable[_providers_pb2.UploadAdapterRequest, _providers_pb2.UploadAdapterResponse]
-    """The adapter that was committed to: the first request names the lease, each one carries a part of a file."""
+    SubmitAdapter: _grpc.UnaryUnaryMultiCallable[_providers_pb2.SubmitAdapterRequest, _providers_pb2.SubmitAdapterResponse]
+    """Hands in the adapter that was committed to, made of complete uploads of the caller."""
 
 @_typing.type_check_only
 class ProviderServiceAsyncStub(ProviderServiceStub):
-    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark."""
+    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    RegisterProvider: _aio.UnaryUnaryMultiCallable[_providers_pb2.RegisterProviderRequest, _providers_pb2.Provider]  # type: ignore[assignment]
+    """Makes the caller known, or changes what is known of it."""
+    GetProvider: _aio.UnaryUnaryMultiCallable[_providers_pb2.GetProviderRequest, _providers_pb2.Provider]  # type: ignore[assignment]
+    """What the node knows of a provider, its record included."""
     LeaseJob: _aio.UnaryUnaryMultiCallable[_providers_pb2.LeaseJobRequest, _providers_pb2.Lease]  # type: ignore[assignment]
-    """Takes the oldest open job over one of these base models, or answers with an empty lease. Calling it again within
-    the lease renews nothing: a lease ends when it expires or its job moves on without it.
+    """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
+    lease whose terms it has not signed gets the same lease again.
     """
+    Heartbeat: _aio.UnaryUnaryMultiCallable[_providers_pb2.HeartbeatRequest, _providers_pb2.HeartbeatResponse]  # type: ignore[assignment]
+    """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
     PostMessage: _aio.UnaryUnaryMultiCallable[_providers_pb2.PostMessageRequest, _providers_pb2.PostMessageResponse]  # type: ignore[assignment]
-    """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job."""
+    """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _aio.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]  # type: ignore[assignment]
     """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
-    ReportProgress: _aio.UnaryUnaryMultiCallable[_providers_pb2.ReportProgressRequest, _providers_pb2.ReportProgressResponse]  # type: ignore[assignment]
-    """Reports training metrics and keeps the lease alive."""
-    UploadAdapter: _aio.StreamUnaryMultiCallable[_providers_pb2.UploadAdapterRequest, _providers_pb2.UploadAdapterResponse]  # type: ignore[assignment]
-    """The adapter that was committed to: the first request names the lease, each one carries a part of a file."""
+    SubmitAdapter: _aio.UnaryUnaryMultiCallable[_providers_pb2.SubmitAdapterRequest, _providers_pb2.SubmitAdapterResponse]  # type: ignore[assignment]
+    """Hands in the adapter that was committed to, made of complete uploads of the caller."""
 
 class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark."""
+    """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
+
+    A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    """
+
+    @_abc_1.abstractmethod
+    def RegisterProvider(
+        self,
+        request: _providers_pb2.RegisterProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.Provider, _abc.Awaitable[_providers_pb2.Provider]]:
+        """Makes the caller known, or changes what is known of it."""
+
+    @_abc_1.abstractmethod
+    def GetProvider(
+        self,
+        request: _providers_pb2.GetProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.Provider, _abc.Awaitable[_providers_pb2.Provider]]:
+        """What the node knows of a provider, its record included."""
 
     @_abc_1.abstractmethod
     def LeaseJob(
@@ -74,9 +110,17 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_pb2.LeaseJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.Lease, _abc.Awaitable[_providers_pb2.Lease]]:
-        """Takes the oldest open job over one of these base models, or answers with an empty lease. Calling it again within
-        the lease renews nothing: a lease ends when it expires or its job moves on without it.
+        """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
+        lease whose terms it has not signed gets the same lease again.
         """
+
+    @_abc_1.abstractmethod
+    def Heartbeat(
+        self,
+        request: _providers_pb2.HeartbeatRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.HeartbeatResponse, _abc.Awaitable[_providers_pb2.HeartbeatResponse]]:
+        """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
 
     @_abc_1.abstractmethod
     def PostMessage(
@@ -84,7 +128,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_pb2.PostMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.PostMessageResponse, _abc.Awaitable[_providers_pb2.PostMessageResponse]]:
-        """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job."""
+        """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
 
     @_abc_1.abstractmethod
     def DownloadTrainingData(
@@ -95,19 +139,11 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
 
     @_abc_1.abstractmethod
-    def ReportProgress(
+    def SubmitAdapter(
         self,
-        request: _providers_pb2.ReportProgressRequest,
+        request: _providers_pb2.SubmitAdapterRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_providers_pb2.ReportProgressResponse, _abc.Awaitable[_providers_pb2.ReportProgressResponse]]:
-        """Reports training metrics and keeps the lease alive."""
-
-    @_abc_1.abstractmethod
-    def UploadAdapter(
-        self,
-        request_iterator: _MaybeAsyncIterator[_providers_pb2.UploadAdapterRequest],
-        context: _ServicerContext,
-    ) -> _typing.Union[_providers_pb2.UploadAdapterResponse, _abc.Awaitable[_providers_pb2.UploadAdapterResponse]]:
-        """The adapter that was committed to: the first request names the lease, each one carries a part of a file."""
+    ) -> _typing.Union[_providers_pb2.SubmitAdapterResponse, _abc.Awaitable[_providers_pb2.SubmitAdapterResponse]]:
+        """Hands in the adapter that was committed to, made of complete uploads of the caller."""
 
 def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
