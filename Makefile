@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto bench-activation bench-escrow bench-marks mutate-escrow soak-escrow constraints clean
+.PHONY: help demo test lint types check proto publish-proto bench-activation bench-escrow bench-marks mutate-escrow soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -35,6 +35,9 @@ check: lint types test ## What CI runs.
 proto: .venv/ready-dev ## Regenerates node/wire/hallmark from proto/.
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python proto/generate.py
 	$(BIN)/buf lint proto
+
+publish-proto: .venv/ready-dev ## What clients may rely on from now on: later changes to the API must be compatible with it.
+	$(BIN)/buf build proto --exclude-source-info -o proto/published.binpb
 
 bench-activation: .venv/ready-dev ## How reliably an honest provider passes the demonstration, over 10 seeds. 40 minutes.
 	$(BIN)/python tests/bench/bench_activation.py

@@ -41,7 +41,9 @@ class DatasetServiceStub:
     violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
     """
     GetDataset: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.GetDatasetRequest, _datasets_pb2.Dataset]
+    """One of the caller's data sets."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.ListDatasetsRequest, _datasets_pb2.ListDatasetsResponse]
+    """The caller's data sets, newest first."""
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_datasets_pb2.DeleteDatasetRequest, _empty_pb2.Empty]
     """FAILED_PRECONDITION while a job uses it."""
 
@@ -57,7 +59,9 @@ class DatasetServiceAsyncStub(DatasetServiceStub):
     violations, each with line, JSON path and what would be right. The same bytes again are the same data set.
     """
     GetDataset: _aio.UnaryUnaryMultiCallable[_datasets_pb2.GetDatasetRequest, _datasets_pb2.Dataset]  # type: ignore[assignment]
+    """One of the caller's data sets."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_datasets_pb2.ListDatasetsRequest, _datasets_pb2.ListDatasetsResponse]  # type: ignore[assignment]
+    """The caller's data sets, newest first."""
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_datasets_pb2.DeleteDatasetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """FAILED_PRECONDITION while a job uses it."""
 
@@ -81,14 +85,16 @@ class DatasetServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _datasets_pb2.GetDatasetRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_datasets_pb2.Dataset, _abc.Awaitable[_datasets_pb2.Dataset]]: ...
+    ) -> _typing.Union[_datasets_pb2.Dataset, _abc.Awaitable[_datasets_pb2.Dataset]]:
+        """One of the caller's data sets."""
 
     @_abc_1.abstractmethod
     def ListDatasets(
         self,
         request: _datasets_pb2.ListDatasetsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_datasets_pb2.ListDatasetsResponse, _abc.Awaitable[_datasets_pb2.ListDatasetsResponse]]: ...
+    ) -> _typing.Union[_datasets_pb2.ListDatasetsResponse, _abc.Awaitable[_datasets_pb2.ListDatasetsResponse]]:
+        """The caller's data sets, newest first."""
 
     @_abc_1.abstractmethod
     def DeleteDataset(

@@ -62,7 +62,8 @@ class EscrowServiceServicer:
     """
 
     def GetAccount(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """What a party has, and what of it is locked.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -34,6 +34,7 @@ class EscrowServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EscrowServiceAsyncStub: ...
     GetAccount: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.GetAccountRequest, _escrow_pb2.Account]
+    """What a party has, and what of it is locked."""
     ListTransfers: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.ListTransfersRequest, _escrow_pb2.ListTransfersResponse]
     """Newest first."""
     Deposit: _grpc.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Account]
@@ -49,6 +50,7 @@ class EscrowServiceAsyncStub(EscrowServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAccount: _aio.UnaryUnaryMultiCallable[_escrow_pb2.GetAccountRequest, _escrow_pb2.Account]  # type: ignore[assignment]
+    """What a party has, and what of it is locked."""
     ListTransfers: _aio.UnaryUnaryMultiCallable[_escrow_pb2.ListTransfersRequest, _escrow_pb2.ListTransfersResponse]  # type: ignore[assignment]
     """Newest first."""
     Deposit: _aio.UnaryUnaryMultiCallable[_escrow_pb2.DepositRequest, _escrow_pb2.Account]  # type: ignore[assignment]
@@ -66,7 +68,8 @@ class EscrowServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _escrow_pb2.GetAccountRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_escrow_pb2.Account, _abc.Awaitable[_escrow_pb2.Account]]: ...
+    ) -> _typing.Union[_escrow_pb2.Account, _abc.Awaitable[_escrow_pb2.Account]]:
+        """What a party has, and what of it is locked."""
 
     @_abc_1.abstractmethod
     def ListTransfers(

@@ -45,7 +45,9 @@ class JobServiceStub:
     request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
+    """One job, as it stands."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
+    """The caller's jobs, newest first; the operator's caller sees all."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
     Cancelling a cancelled job changes nothing.
@@ -73,7 +75,9 @@ class JobServiceAsyncStub(JobServiceStub):
     request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
+    """One job, as it stands."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
+    """The caller's jobs, newest first; the operator's caller sees all."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
     Cancelling a cancelled job changes nothing.
@@ -115,14 +119,16 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _jobs_pb2.GetJobRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]: ...
+    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
+        """One job, as it stands."""
 
     @_abc_1.abstractmethod
     def ListJobs(
         self,
         request: _jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]: ...
+    ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]:
+        """The caller's jobs, newest first; the operator's caller sees all."""
 
     @_abc_1.abstractmethod
     def CancelJob(

@@ -47,7 +47,8 @@ class NodeServiceServicer:
     """
 
     def GetNode(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Keys, base model, tariff and limits.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -34,6 +34,7 @@ class NodeServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NodeServiceAsyncStub: ...
     GetNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.Node]
+    """Keys, base model, tariff and limits."""
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -41,6 +42,7 @@ class NodeServiceAsyncStub(NodeServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetNode: _aio.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.Node]  # type: ignore[assignment]
+    """Keys, base model, tariff and limits."""
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a client needs to know of a coordinator before it makes an offer."""
@@ -50,6 +52,7 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _node_pb2.GetNodeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_node_pb2.Node, _abc.Awaitable[_node_pb2.Node]]: ...
+    ) -> _typing.Union[_node_pb2.Node, _abc.Awaitable[_node_pb2.Node]]:
+        """Keys, base model, tariff and limits."""
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
