@@ -8,7 +8,8 @@ from typing import Any
 
 import grpc
 
-from node.coordinator import servicers
+from node.coordinator.services import datasets, escrow, jobs, providers
+from node.coordinator.services import node as node_service
 from node.errors import HallmarkError, Unavailable
 from node.wire import status
 from node.wire.hallmark.v1 import (
@@ -38,11 +39,11 @@ def build_server(node: Node, address: str) -> tuple[grpc.aio.Server, int]:
         Unavailable: the port is busy or the address is not this machine's.
     """
     server = grpc.aio.server(interceptors=[ErrorsToStatuses()], options=OPTIONS)
-    node_pb2_grpc.add_NodeServiceServicer_to_server(servicers.NodeService(node), server)
-    datasets_pb2_grpc.add_DatasetServiceServicer_to_server(servicers.DatasetService(node), server)
-    jobs_pb2_grpc.add_JobServiceServicer_to_server(servicers.JobService(node), server)
-    providers_pb2_grpc.add_ProviderServiceServicer_to_server(servicers.ProviderService(node), server)
-    escrow_pb2_grpc.add_EscrowServiceServicer_to_server(servicers.EscrowService(node), server)
+    node_pb2_grpc.add_NodeServiceServicer_to_server(node_service.NodeService(node), server)
+    datasets_pb2_grpc.add_DatasetServiceServicer_to_server(datasets.DatasetService(node), server)
+    jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs.JobService(node), server)
+    providers_pb2_grpc.add_ProviderServiceServicer_to_server(providers.ProviderService(node), server)
+    escrow_pb2_grpc.add_EscrowServiceServicer_to_server(escrow.EscrowService(node), server)
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as fault:

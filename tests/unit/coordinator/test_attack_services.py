@@ -11,7 +11,7 @@ import pytest
 from fakes.fine_tuner import InstantFineTuner
 from fakes.world import BASE_MODEL, FUNDS_MINOR, MONEY, World, build
 
-from node.coordinator import servicers
+from node.coordinator.services import escrow, providers
 from node.core.adapter import WEIGHTS
 from node.core.job import Deadlines, State
 from node.core.messages import Commit, Offer, Terms
@@ -35,25 +35,25 @@ async def deposit(world: World, amount_minor: int, request_id: str) -> escrow_pb
     request = escrow_pb2.DepositRequest(
         request_id=request_id, party=world.provider.public.key_id, amount_minor=amount_minor
     )
-    return await servicers.EscrowService(world.node).Deposit(request, NOBODY)
+    return await escrow.EscrowService(world.node).Deposit(request, NOBODY)
 
 
 async def test_nobody_fills_a_partys_account_until_no_payment_fits_into_it(world: World) -> None:
     world.advance_to(State.EVALUATED)
-    for amount, request_id in ((2**53 - 1, "a"), (servicers.MAX_BALANCE_MINOR, "b"), (-1, "c")):
+    for amount, request_id in ((2**53 - 1, "a"), (escrow.MAX_BALANCE_MINOR, "b"), (-1, "c")):
         with pytest.raises(InvalidInput):
             await deposit(world, amount, request_id)
-    await deposit(world, servicers.MAX_BALANCE_MINOR - FUNDS_MINOR, "d")
+    await deposit(world, escrow.MAX_BALANCE_MINOR - FUNDS_MINOR, "d")
     world.silence()
     assert world.job().state is State.SETTLED
-    assert world.available(world.provider) > servicers.MAX_BALANCE_MINOR
+    assert world.available(world.provider) > escrow.MAX_BALANCE_MINOR
 
 
 async def test_names_of_any_length_are_not_stored(world: World) -> None:
     for party, request_id in (("p" * 10_000, "r"), ("p", "r" * 10_000)):
         request = escrow_pb2.DepositRequest(request_id=request_id, party=party, amount_minor=1)
         with pytest.raises(InvalidInput):
-            await servicers.EscrowService(world.node).Deposit(request, NOBODY)
+            await escrow.EscrowService(world.node).Deposit(request, NOBODY)
 
 
 async def test_nothing_is_taken_into_memory_from_whoever_has_no_lease(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_nothing_is_taken_into_memory_from_whoever_has_no_lease(world: Wor
             yield providers_pb2.UploadAdapterRequest(lease_token="00" * 32, file_name=WEIGHTS, data=b"x")
 
     with pytest.raises(PermissionRefused):
-        await servicers.ProviderService(world.node).UploadAdapter(parts(), NOBODY)
+        await providers.ProviderService(world.node).UploadAdapter(parts(), NOBODY)
     assert taken == 1
 
 
