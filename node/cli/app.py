@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import calibrate, coordinator, escrow, plan, provider, receipt, redteam, vet
+from node.cli import calibrate, config, coordinator, escrow, plan, provider, receipt, redteam, vet
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -43,6 +43,7 @@ app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")
 app.add_typer(escrow.app, name="escrow")
 app.add_typer(redteam.app, name="redteam")
+app.add_typer(config.app, name="config")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from node import settings
-from node.errors import InvalidInput
+from node.errors import InvalidInput, NotFound
 
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("HOME", "CACHE", "DATABASE", "LISTEN", "MAX_LENGTH_TOKENS", "MAX_LORA_RANK"):
-        monkeypatch.delenv(f"HALLMARK_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("HALLMARK_")]:
+        monkeypatch.delenv(name)
     return tmp_path
 
 
@@ -63,3 +64,44 @@ def test_a_wrong_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(InvalidInput) as refusal:
         settings.load()
     assert refusal.value.facts["field"] == "max_lora_rank"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("HALLMARK_LISTN", "Did you mean listen?"), ("HALLMARK_XYZ", "`hallmark config show` lists")]
+)
+def test_a_mistyped_environment_variable_is_refused_with_the_nearest_name(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(InvalidInput) as refusal:
+        settings.load()
+    assert name in str(refusal.value)
+    assert told in str(refusal.value)
+
+
+def test_a_mistyped_name_in_the_file_is_refused_with_the_nearest_name() -> None:
+    Path("hallmark.toml").write_text('databse = "x"')
+    with pytest.raises(InvalidInput, match=r"hallmark\.toml: there is no setting databse\. Did you mean database\?"):
+        settings.load()
+
+
+def test_the_environment_may_name_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("hallmark.toml").write_text("max_lora_rank = 8")
+    other = tmp_path / "other.toml"
+    monkeypatch.setenv("HALLMARK_CONFIG", str(other))
+    with pytest.raises(NotFound, match=r"other\.toml"):
+        settings.load()
+    other.write_text("max_lora_rank = 16")
+    assert settings.load().max_lora_rank == 16
+
+
+def test_every_setting_is_described_and_tells_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("hallmark.toml").write_text("max_lora_rank = 8\nmax_length_tokens = 8\n")
+    monkeypatch.setenv("HALLMARK_MAX_LENGTH_TOKENS", "9")
+    found = {each.name: each for each in settings.described(home=tmp_path)}
+    assert all(each.description for each in found.values())
+    assert found["max_lora_rank"].origin == f"{tmp_path / 'hallmark.toml'}: max_lora_rank"
+    assert (found["max_length_tokens"].value, found["max_length_tokens"].origin) == (9, "HALLMARK_MAX_LENGTH_TOKENS")
+    assert (found["home"].origin, found["listen"].origin) == ("--home", "default")
