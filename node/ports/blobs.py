@@ -1,4 +1,4 @@
-"""Large bytes by their SHA-256: data sets, training files, adapters."""
+"""Large bytes by their SHA-256: data sets, training files, adapters; whole, or staged piece by piece."""
 
 from __future__ import annotations
 
@@ -23,4 +23,33 @@ class Blobs(Protocol):
             NotFound: no such blob.
             IntegrityFailure: the stored bytes have another digest.
         """
+        ...
+
+    def delete(self, digest: Digest) -> None:
+        """Forgets a blob; twice is harmless. Call it in the transaction that saw that nothing refers to it."""
+        ...
+
+    def stage(self, upload_id: str, offset: int, data: bytes) -> None:
+        """Writes one piece of an unfinished blob, durably before it returns; the same piece again changes nothing.
+
+        What lies beyond a piece that was acknowledged may be half of one that was not: whoever resumes goes on from
+        the last acknowledged end and writes over it.
+
+        Raises:
+            Conflict: fewer than `offset` bytes are staged; `facts` carry expected and actual.
+            Unavailable: as `put`.
+        """
+        ...
+
+    def promote(self, upload_id: str, digest: Digest, size_bytes: int) -> None:
+        """Makes the first `size_bytes` staged bytes a blob. What is staged stays until `discard`.
+
+        Raises:
+            IntegrityFailure: they have another digest, or there are fewer; no blob is made.
+            Unavailable: as `put`.
+        """
+        ...
+
+    def discard(self, upload_id: str) -> None:
+        """Removes what is staged; twice is harmless."""
         ...
