@@ -33,7 +33,9 @@ def interruptible() -> Iterator[None]:
 
 
 def log_to_stderr() -> None:
-    """Log lines of a long-running process, on stderr."""
-    import logging
+    """Log lines of a long-running process, on stderr, as the settings want them."""
+    from node import settings
+    from node.telemetry import logs
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    loaded = settings.load()
+    logs.configure(loaded.log_level, loaded.log_format)
