@@ -54,6 +54,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, "HALLMARK_METRICS_LISTEN": "", "HALLMARK_LOG_FORMAT": "console"},
                 start_new_session=True,  # Ctrl-C is ours to pass on
                 preexec_fn=_end_with_parent,
             )
