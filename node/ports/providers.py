@@ -19,13 +19,17 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Reputation:
-    """Ended jobs of one provider, counted. `settled` includes those without a verdict (the coordinator was silent)."""
+class Record:
+    """One provider's jobs, counted by how they ended. Those that ended without a verdict, because this node was
+    silent, are nobody's merit and count nowhere."""
 
-    settled: int
-    accepted: int
-    forfeited: int
-    faulted: int
+    accepted: int = 0
+    rejected: int = 0
+    inconclusive: int = 0
+    aborted: int = 0
+    forfeited: int = 0
+    faulted: int = 0
+    in_hand: int = 0
 
 
 class Providers(Protocol):
@@ -43,4 +47,4 @@ class Providers(Protocol):
         """Providers in the order of their key ids, after one of them ("" is the start)."""
         ...
 
-    def reputation(self, key_id: str) -> Reputation: ...
+    def record(self, key_id: str) -> Record: ...

@@ -10,90 +10,31 @@ Leaving the block without `commit` undoes everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 from node.core.events import JobEvent
-from node.core.job import Job, State
 from node.core.manifest import Manifest
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
+from node.ports.claims import Claims
+from node.ports.data_sets import DataSets
 from node.ports.escrow import Escrow
+from node.ports.jobs import Jobs
+from node.ports.leases import Leases
 from node.ports.log import Log
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """An uploaded data set; its bytes are the blob of the same digest."""
-
-    digest: Digest
-    rows: int
-    size_bytes: int
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A provider's hold on a job; `token_digest` is the digest of the secret that its calls carry."""
-
-    token_digest: Digest
-    job: str
-    provider: str
-    until_ms: int
-
-
-class DataSets(Protocol):
-    def add(self, data_set: DataSet) -> None: ...
-
-    def find(self, digest: Digest) -> DataSet | None: ...
-
-
-class Jobs(Protocol):
-    def add(self, job: Job, *, data_set: Digest, base_model: Digest) -> None: ...
-
-    def find(self, job_id: str) -> Job | None: ...
-
-    def get(self, job_id: str) -> Job:
-        """Raises NotFound."""
-        ...
-
-    def save(self, before: Job, after: Job) -> None:
-        """Raises Conflict if the stored job is not `before` any more."""
-        ...
-
-    def page(self, *, after: str, limit: int) -> list[Job]:
-        """Jobs in the order of creation, after the job with id `after` ("" is the start)."""
-        ...
-
-    def in_states(self, states: Sequence[State]) -> list[Job]:
-        """All jobs in these states, oldest first."""
-        ...
-
-    def overdue(self, now_ms: int) -> list[Job]: ...
-
-    def open_for(self, base_models: Sequence[Digest], now_ms: int) -> Job | None:
-        """The oldest committed job over one of these base models that nobody has leased."""
-        ...
-
-    def used_before(self, data_set: Digest, *, other_than: str) -> bool:
-        """Whether any other job over this data set ever got as far as a commitment."""
-        ...
-
-
-class Leases(Protocol):
-    def put(self, lease: Lease) -> None:
-        """Adds a lease, or replaces the job's former one."""
-        ...
-
-    def get(self, token_digest: Digest) -> Lease:
-        """Raises PermissionRefused if there is no such lease."""
-        ...
+from node.ports.nonces import Nonces
+from node.ports.outbox import Outbox
+from node.ports.providers import Providers
+from node.ports.uploads import Uploads
 
 
 class Messages(Protocol):
     def append(self, job_id: str, envelope: Envelope, log_index: int) -> None: ...
+
+    def find(self, job_id: str, sequence: int) -> Envelope | None:
+        """One message; the offer is number 0."""
+        ...
 
     def chain(self, job_id: str) -> list[Envelope]: ...
 
@@ -119,17 +60,38 @@ class Files(Protocol):
 
     def all(self, job_id: str) -> dict[str, Digest]: ...
 
+    def remove(self, job_id: str, name: str) -> None:
+        """Lets go of one; twice is harmless. Its blob stays until somebody deletes it."""
+        ...
+
+    def in_use(self, digest: Digest) -> bool:
+        """Whether anything refers to this blob: a file or the training data of any job, a data set, an upload."""
+        ...
+
 
 class Events(Protocol):
     def append(self, job_id: str, event: JobEvent) -> None: ...
 
     def after(self, job_id: str, sequence: int) -> list[JobEvent]: ...
 
+    def last_number(self) -> int:
+        """Events of all jobs are numbered in the order of their commits; 0 before the first."""
+        ...
+
+    def jobs_after(self, number: int) -> frozenset[str]:
+        """Jobs to which something happened after that number: what a watcher over all of them asks for."""
+        ...
+
 
 class UnitOfWork(Protocol):
+    claims: Claims
     data_sets: DataSets
     jobs: Jobs
     leases: Leases
+    nonces: Nonces
+    outbox: Outbox
+    providers: Providers
+    uploads: Uploads
     messages: Messages
     secrets: Secrets
     files: Files

@@ -1,7 +1,7 @@
 """Bytes on their way to this node: whose they are, what they shall be, and how far they have come.
 
-The bytes themselves lie in `Blobs`, staged under the upload's id. An upload belongs to one owner: nobody learns from
-it whether another party sent the same bytes.
+The bytes themselves are staged in `Blobs`. An upload belongs to one owner: nobody learns from it whether another party
+sent the same bytes.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from node.crypto.digest import Digest
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One owner's transfer of one blob.
+    """One owner's transfer of one blob; owner and digest name it.
 
     Attributes:
+        expires_at_ms: given up then, whatever arrived.
         received_bytes: acknowledged so far; the next byte's offset.
         complete: every byte came, their digest matched, and the blob is stored.
     """
 
-    id: str
     owner: str
     digest: Digest
     size_bytes: int
-    created_at_ms: int
+    expires_at_ms: int
     received_bytes: int = 0
     complete: bool = False
+
+    @property
+    def staged_as(self) -> str:
+        """Its name in `Blobs.stage`."""
+        return f"{self.owner}/{self.digest}"
 
 
 class Uploads(Protocol):
     def add(self, upload: Upload) -> None:
-        """Raises Conflict if this owner has an upload of this digest already: go on with that one."""
-        ...
-
-    def get(self, owner: str, upload_id: str) -> Upload:
-        """Raises NotFound if this owner has no such upload."""
+        """Raises Conflict if this owner has an upload of this digest already."""
         ...
 
     def find(self, owner: str, digest: Digest) -> Upload | None:
@@ -48,12 +49,14 @@ class Uploads(Protocol):
         """Stores how far it has come. Raises Conflict if another call moved it on meanwhile."""
         ...
 
-    def remove(self, upload_id: str) -> None: ...
-
-    def open_bytes(self, owner: str) -> int:
-        """The sizes of this owner's unfinished uploads, summed: the room that it may still ask for."""
+    def remove(self, upload: Upload) -> None:
+        """Twice is harmless."""
         ...
 
-    def abandoned(self, before_ms: int, limit: int) -> Sequence[Upload]:
-        """Unfinished uploads that were begun before then, oldest first."""
+    def open_bytes(self, owner: str) -> int:
+        """The sizes of this owner's unfinished uploads, summed: the room that they take or may still take."""
+        ...
+
+    def expired(self, now_ms: int, limit: int) -> Sequence[Upload]:
+        """Uploads whose time is over, longest first; complete ones, too."""
         ...

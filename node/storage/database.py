@@ -15,10 +15,26 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from node.errors import InvalidInput, Unavailable
+from node.ports.claims import Claims
+from node.ports.data_sets import DataSets
 from node.ports.escrow import Escrow
+from node.ports.jobs import Jobs
+from node.ports.leases import Leases
 from node.ports.log import Log
-from node.ports.unit_of_work import DataSets, Events, Files, Jobs, Leases, Messages, Secrets
-from node.storage import repositories, schema
+from node.ports.nonces import Nonces
+from node.ports.outbox import Outbox
+from node.ports.providers import Providers
+from node.ports.unit_of_work import Events, Files, Messages, Secrets
+from node.ports.uploads import Uploads
+from node.storage import schema
+from node.storage.data_sets import SqlDataSets
+from node.storage.fences import SqlClaims, SqlLeases
+from node.storage.job_records import SqlEvents, SqlFiles, SqlMessages, SqlSecrets
+from node.storage.jobs import SqlJobs
+from node.storage.log import SqlLog
+from node.storage.providers import SqlProviders
+from node.storage.requests import SqlNonces, SqlOutbox
+from node.storage.uploads import SqlUploads
 
 
 def open_engine(url: str) -> Engine:
@@ -68,14 +84,19 @@ class SqlUnitOfWork:
         self._connection = self._engine.connect()
         self._transaction = self._connection.begin()
         connection = self._connection
-        self.data_sets: DataSets = repositories.SqlDataSets(connection)
-        self.jobs: Jobs = repositories.SqlJobs(connection)
-        self.leases: Leases = repositories.SqlLeases(connection)
-        self.messages: Messages = repositories.SqlMessages(connection)
-        self.secrets: Secrets = repositories.SqlSecrets(connection)
-        self.files: Files = repositories.SqlFiles(connection)
-        self.events: Events = repositories.SqlEvents(connection)
-        self.log: Log = repositories.SqlLog(connection)
+        self.claims: Claims = SqlClaims(connection)
+        self.data_sets: DataSets = SqlDataSets(connection)
+        self.jobs: Jobs = SqlJobs(connection)
+        self.leases: Leases = SqlLeases(connection)
+        self.nonces: Nonces = SqlNonces(connection)
+        self.outbox: Outbox = SqlOutbox(connection)
+        self.providers: Providers = SqlProviders(connection)
+        self.uploads: Uploads = SqlUploads(connection)
+        self.messages: Messages = SqlMessages(connection)
+        self.secrets: Secrets = SqlSecrets(connection)
+        self.files: Files = SqlFiles(connection)
+        self.events: Events = SqlEvents(connection)
+        self.log: Log = SqlLog(connection)
         self.escrow = self._escrow_over(connection)
         return self
 

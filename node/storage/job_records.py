@@ -1,0 +1,120 @@
+"""What belongs to one job, as rows: its messages, secrets, files and events. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from sqlalchemy import Connection, delete, func, literal, select, union_all
+
+from node.core import document
+from node.core.events import JobEvent, Progress
+from node.core.job import State
+from node.core.manifest import Manifest
+from node.crypto.digest import Digest, canonical_bytes, parse_canonical
+from node.crypto.signing import Envelope
+from node.storage.schema import data_sets, events, files, messages, secrets, uploads
+
+
+class SqlMessages:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def append(self, job_id: str, envelope: Envelope, log_index: int) -> None:
+        sequence = self._connection.execute(
+            select(func.coalesce(func.max(messages.c.sequence) + 1, 0)).where(messages.c.job == job_id)
+        ).scalar_one()
+        self._connection.execute(
+            messages.insert().values(
+                job=job_id, sequence=sequence, envelope=canonical_bytes(envelope.to_json()), log_index=log_index
+            )
+        )
+
+    def find(self, job_id: str, sequence: int) -> Envelope | None:
+        query = select(messages.c.envelope).where(messages.c.job == job_id, messages.c.sequence == sequence)
+        data = self._connection.execute(query).scalar_one_or_none()
+        return None if data is None else Envelope.from_json(parse_canonical(data))
+
+    def chain(self, job_id: str) -> list[Envelope]:
+        query = select(messages.c.envelope).where(messages.c.job == job_id).order_by(messages.c.sequence)
+        return [Envelope.from_json(parse_canonical(data)) for data in self._connection.execute(query).scalars()]
+
+    def log_indices(self, job_id: str) -> list[int]:
+        query = select(messages.c.log_index).where(messages.c.job == job_id).order_by(messages.c.sequence)
+        return list(self._connection.execute(query).scalars())
+
+
+class SqlSecrets:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put_manifest(self, job_id: str, manifest: Manifest, training_data: Digest) -> None:
+        values = {"manifest": document.to_bytes(manifest), "training_data": str(training_data)}
+        self._connection.execute(secrets.insert().values(job=job_id, **values))
+
+    def get_manifest(self, job_id: str) -> Manifest:
+        query = select(secrets.c.manifest).where(secrets.c.job == job_id)
+        return document.from_bytes(Manifest, self._connection.execute(query).scalar_one())
+
+    def training_data(self, job_id: str) -> Digest:
+        query = select(secrets.c.training_data).where(secrets.c.job == job_id)
+        return Digest.parse(self._connection.execute(query).scalar_one())
+
+
+class SqlFiles:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, job_id: str, name: str, digest: Digest) -> None:
+        self._connection.execute(files.insert().values(job=job_id, name=name, digest=str(digest)))
+
+    def remove(self, job_id: str, name: str) -> None:
+        self._connection.execute(delete(files).where(files.c.job == job_id, files.c.name == name))
+
+    def in_use(self, digest: Digest) -> bool:
+        columns = (files.c.digest, data_sets.c.digest, uploads.c.digest, secrets.c.training_data)
+        uses = union_all(*(select(literal(1)).where(column == str(digest)) for column in columns))
+        return self._connection.execute(uses.limit(1)).first() is not None
+
+    def all(self, job_id: str) -> dict[str, Digest]:
+        query = select(files.c.name, files.c.digest).where(files.c.job == job_id)
+        return {name: Digest.parse(digest) for name, digest in self._connection.execute(query)}
+
+
+class SqlEvents:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def append(self, job_id: str, event: JobEvent) -> None:
+        query = select(func.coalesce(func.max(events.c.sequence) + 1, 1)).where(events.c.job == job_id)
+        sequence = self._connection.execute(query).scalar_one()
+        self._connection.execute(
+            events.insert().values(
+                job=job_id,
+                sequence=sequence,
+                time_ms=event.time_ms,
+                state=event.state.value,
+                message=event.message,
+                progress=json.dumps(asdict(event.progress)) if event.progress else None,
+            )
+        )
+
+    def after(self, job_id: str, sequence: int) -> list[JobEvent]:
+        query = select(events).where(events.c.job == job_id, events.c.sequence > sequence).order_by(events.c.sequence)
+        return [
+            JobEvent(
+                row["sequence"],
+                row["time_ms"],
+                State(row["state"]),
+                row["message"],
+                Progress(**json.loads(row["progress"])) if row["progress"] else None,
+            )
+            for row in self._connection.execute(query).mappings()
+        ]
+
+    def last_number(self) -> int:
+        return int(self._connection.execute(select(func.coalesce(func.max(events.c.number), 0))).scalar_one())
+
+    def jobs_after(self, number: int) -> frozenset[str]:
+        query = select(events.c.job).where(events.c.number > number)
+        return frozenset(self._connection.execute(query).scalars())

@@ -1,0 +1,160 @@
+"""Jobs as rows. Every listing walks one index from where the last page ended, so its cost is that of its page."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, true, update
+
+from node.core import document
+from node.core.job import Deadlines, Job, State
+from node.core.verdict import Outcome
+from node.crypto.digest import Digest
+from node.errors import Conflict, InvalidInput, NotFound
+from node.ports.jobs import ALL_JOBS, JobFilter
+from node.storage.schema import jobs, leases, messages
+
+
+class SqlJobs:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(
+        self,
+        job: Job,
+        *,
+        data_set: Digest,
+        base_model: Digest,
+        arbiter: str | None = None,
+        price_minor_per_1000_tokens: int = 0,
+    ) -> None:
+        fixed = {
+            "data_set": str(data_set),
+            "base_model": str(base_model),
+            "arbiter": arbiter,
+            "price_minor_per_1000_tokens": price_minor_per_1000_tokens,
+        }
+        self._connection.execute(jobs.insert().values(**_values(job), **fixed))
+
+    def find(self, job_id: str) -> Job | None:
+        row = self._connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+        return _job(row) if row else None
+
+    def get(self, job_id: str) -> Job:
+        job = self.find(job_id)
+        if job is None:
+            raise NotFound(f"There is no job {job_id}.", job=job_id)
+        return job
+
+    def parties(self, job_id: str) -> frozenset[str]:
+        named = select(jobs.c.client, jobs.c.provider, jobs.c.arbiter).where(jobs.c.id == job_id)
+        lessees = select(leases.c.provider).where(leases.c.job == job_id)
+        found = [*self._connection.execute(named), *self._connection.execute(lessees)]
+        return frozenset(party for row in found for party in row if party is not None)
+
+    def save(self, before: Job, after: Job) -> None:
+        unchanged = (jobs.c.id == before.id) & (jobs.c.state == before.state.value)
+        done = self._connection.execute(update(jobs).where(unchanged).values(**_values(after)))
+        if done.rowcount != 1:
+            raise Conflict(f"Job {before.id} is no longer {before.state.value}.", job=before.id)
+
+    def record_outcome(self, job_id: str, outcome: Outcome) -> None:
+        self._connection.execute(update(jobs).where(jobs.c.id == job_id).values(outcome=outcome.value))
+
+    def page(self, wanted: JobFilter = ALL_JOBS, *, after: str, limit: int) -> list[Job]:
+        walk = _walk(wanted)
+        if after:
+            query = select(jobs.c.number).where(_of_party(wanted), jobs.c.id == after)
+            number = self._connection.execute(query).scalar_one_or_none()
+            if number is None:
+                raise InvalidInput("No listing of these jobs ended there.", field="page_token")
+            walk = walk.where(jobs.c.number < number if wanted.newest_first else jobs.c.number > number)
+        if not wanted.states:
+            return self._list(walk.limit(limit))
+        by_state = [self._rows(walk.where(jobs.c.state == state.value).limit(limit)) for state in set(wanted.states)]
+        merged = heapq.merge(*by_state, key=lambda row: int(row["number"]), reverse=wanted.newest_first)
+        return [_job(row) for row in islice(merged, limit)]
+
+    def in_states(self, states: Sequence[State]) -> list[Job]:
+        return self._list(select(jobs).where(jobs.c.state.in_([s.value for s in states])).order_by(jobs.c.number))
+
+    def count_by_state(self) -> Mapping[State, int]:
+        found = self._connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state))
+        return {State(state): count for state, count in found}
+
+    def overdue(self, now_ms: int) -> list[Job]:
+        return self._list(select(jobs).where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms))
+
+    def open_for(
+        self,
+        base_models: Sequence[Digest],
+        now_ms: int,
+        *,
+        declined: Sequence[str] = (),
+        least_price_minor_per_1000_tokens: int = 0,
+    ) -> Job | None:
+        held = select(leases.c.job).where(leases.c.job == jobs.c.id, leases.c.until_ms > now_ms).exists()
+        query = (
+            select(jobs)
+            .where(jobs.c.state == State.COMMITTED.value, jobs.c.due_at_ms > now_ms, ~held)
+            .where(jobs.c.base_model.in_([str(digest) for digest in base_models]), jobs.c.id.not_in(declined))
+            .where(jobs.c.price_minor_per_1000_tokens >= least_price_minor_per_1000_tokens)
+            .order_by(jobs.c.number)
+            .limit(1)
+        )
+        found = self._list(query)
+        return found[0] if found else None
+
+    def used_before(self, data_set: Digest, *, other_than: str) -> bool:
+        committed = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
+        query = select(jobs.c.id).where(jobs.c.data_set == str(data_set), jobs.c.id != other_than, committed)
+        return self._connection.execute(query.limit(1)).first() is not None
+
+    def _list(self, query: Select[Any]) -> list[Job]:
+        return [_job(row) for row in self._rows(query)]
+
+    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        return self._connection.execute(query).mappings().all()
+
+
+def _walk(wanted: JobFilter) -> Select[Any]:
+    order = jobs.c.number.desc() if wanted.newest_first else jobs.c.number
+    return select(jobs).where(_of_party(wanted)).order_by(order)
+
+
+def _of_party(wanted: JobFilter) -> ColumnElement[bool]:
+    for column, party in (
+        (jobs.c.client, wanted.client),
+        (jobs.c.provider, wanted.provider),
+        (jobs.c.arbiter, wanted.arbiter),
+    ):
+        if party is not None:
+            return column == party
+    return true()
+
+
+def _values(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state.value,
+        "client": job.client,
+        "provider": job.provider,
+        "deadlines": document.to_bytes(job.deadlines),
+        "created_at_ms": job.created_at_ms,
+        "due_at_ms": job.due_at_ms,
+    }
+
+
+def _job(row: RowMapping) -> Job:
+    return Job(
+        id=row["id"],
+        state=State(row["state"]),
+        client=row["client"],
+        provider=row["provider"],
+        deadlines=document.from_bytes(Deadlines, row["deadlines"]),
+        created_at_ms=row["created_at_ms"],
+        due_at_ms=row["due_at_ms"],
+    )

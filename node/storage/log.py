@@ -1,0 +1,68 @@
+"""The append-only log as the hashes of its complete subtrees: two rows a leaf, and every proof reads a few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select, tuple_
+
+from node.crypto import subtrees
+from node.crypto.digest import Digest
+from node.crypto.merkle import EMPTY_ROOT, leaf_hash, node_hash
+from node.crypto.subtrees import Leaves, Node
+from node.errors import InvalidInput
+from node.storage.schema import log_nodes
+
+
+class SqlLog:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def append(self, leaf: bytes) -> int:
+        index = self.size()
+        completed = subtrees.completed_by(index)
+        lefts = self._nodes([(level - 1, 2 * at) for level, at in completed])
+        hashes = [leaf_hash(leaf)]
+        for level, at in completed:
+            hashes.append(node_hash(lefts[level - 1, 2 * at], hashes[-1]))
+        added = [(0, index), *completed]
+        self._connection.execute(
+            log_nodes.insert(),
+            [{"level": level, "index": at, "hash": each} for (level, at), each in zip(added, hashes, strict=True)],
+        )
+        return index
+
+    def size(self) -> int:
+        query = select(func.max(log_nodes.c.index)).where(log_nodes.c.level == 0)
+        last: int | None = self._connection.execute(query).scalar_one()
+        return 0 if last is None else last + 1
+
+    def leaf_hash(self, index: int) -> bytes:
+        self._require(index + 1)
+        return self._nodes([(0, index)])[0, index]
+
+    def root(self, size: int) -> Digest:
+        self._require(size)
+        return Digest(self._roots([(0, size)])[0]) if size else EMPTY_ROOT
+
+    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        self._require(size)
+        return self._roots(subtrees.inclusion(index, size))
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        self._require(new)
+        return self._roots(subtrees.consistency(old, new))
+
+    def _require(self, size: int) -> None:
+        if size > self.size():
+            raise InvalidInput(f"The log has {self.size()} leaves, not {size}.", field="size", actual=size)
+
+    def _roots(self, runs: Sequence[Leaves]) -> tuple[bytes, ...]:
+        nodes = self._nodes([part for leaves in runs for part in subtrees.parts(leaves)])
+        return tuple(subtrees.fold(leaves, nodes) for leaves in runs)
+
+    def _nodes(self, wanted: Sequence[Node]) -> dict[Node, bytes]:
+        if not wanted:
+            return {}
+        query = select(log_nodes).where(tuple_(log_nodes.c.level, log_nodes.c.index).in_(wanted))
+        return {(level, index): each for level, index, each in self._connection.execute(query)}

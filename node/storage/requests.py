@@ -1,0 +1,49 @@
+"""What signed requests leave behind besides their own effect: spent nonces, and effects still to be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, select, update
+
+from node.errors import PermissionRefused
+from node.ports.outbox import Effect
+from node.storage.schema import nonces, outbox
+
+
+class SqlNonces:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def used(self, signer: str, nonce: str) -> bool:
+        query = select(nonces.c.nonce).where(nonces.c.signer == signer, nonces.c.nonce == nonce)
+        return self._connection.execute(query).first() is not None
+
+    def use(self, signer: str, nonce: str, expires_at_ms: int) -> None:
+        if self.used(signer, nonce):
+            raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
+        self._connection.execute(nonces.insert().values(signer=signer, nonce=nonce, expires_at_ms=expires_at_ms))
+
+    def forget(self, now_ms: int) -> None:
+        self._connection.execute(delete(nonces).where(nonces.c.expires_at_ms < now_ms))
+
+
+class SqlOutbox:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, kind: str, argument: str, not_before_ms: int) -> None:
+        self._connection.execute(outbox.insert().values(kind=kind, argument=argument, not_before_ms=not_before_ms))
+
+    def due(self, now_ms: int, limit: int) -> Sequence[Effect]:
+        query = select(outbox).where(outbox.c.not_before_ms <= now_ms).order_by(outbox.c.not_before_ms, outbox.c.id)
+        return [
+            Effect(row["id"], row["kind"], row["argument"], row["not_before_ms"])
+            for row in self._connection.execute(query.limit(limit)).mappings()
+        ]
+
+    def postpone(self, effect_id: int, not_before_ms: int) -> None:
+        self._connection.execute(update(outbox).where(outbox.c.id == effect_id).values(not_before_ms=not_before_ms))
+
+    def done(self, effect_id: int) -> None:
+        self._connection.execute(delete(outbox).where(outbox.c.id == effect_id))
