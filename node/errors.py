@@ -9,6 +9,7 @@
     |   |-- SignatureInvalid  a signature does not verify, or its payload is not canonical
     |   `-- UnknownSigner     a signature verifies, but nobody vouches for its key
     |-- Unavailable           could not be done now and may work later (a worker died, a port is busy)
+    |   `-- QuotaExceeded     the caller asks for more at once than it may
     `-- NotInstalled          a part of the stack is missing on this machine
 
 Money has its own tree in `contracts_sim.errors`. A failed statistical test is no error: it is a verdict.
@@ -16,6 +17,8 @@ Money has its own tree in `contracts_sim.errors`. A failed statistical test is n
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HallmarkError(Exception):
@@ -35,7 +38,22 @@ class HallmarkError(Exception):
 
 
 class InvalidInput(HallmarkError):
-    """The caller's input is wrong. `facts["field"]` or `facts["line"]` says where."""
+    """The caller's input is wrong. `facts["field"]` or `facts["line"]` says where.
+
+    `violations` are pairs of a field's path and what is wrong there; the one `field` if none are given.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str | None = None,
+        violations: Sequence[tuple[str, str]] = (),
+        **facts: str | int,
+    ) -> None:
+        super().__init__(message, fix=fix, **facts)
+        named = ((str(facts["field"]), message),) if "field" in facts else ()
+        self.violations = tuple(violations) or named
 
 
 class NotFound(HallmarkError):
@@ -64,6 +82,10 @@ class UnknownSigner(IntegrityFailure):
 
 class Unavailable(HallmarkError):
     """Could not be done now; the same request may work later."""
+
+
+class QuotaExceeded(Unavailable):
+    """The caller asks for more at once than it may; `facts["retry_after_ms"]` says when to come back."""
 
 
 class NotInstalled(HallmarkError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from node.core.receipt import Trust
@@ -17,24 +19,46 @@ def load_or_create(file: Path) -> PrivateKey:
     Raises:
         InvalidInput: the file holds no Ed25519 key.
     """
+    return PrivateKey.from_pem(read_or_create(file, lambda: PrivateKey.generate().to_pem()))
+
+
+def read_or_create(file: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of a file that its owner alone may read; what `make` gives is written if there is none."""
     if file.exists():
-        return PrivateKey.from_pem(file.read_bytes())
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = PrivateKey.generate()
+        return file.read_bytes()
+    _make_private(file.parent)
+    content = make()
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return load_or_create(file)  # another process was faster
+        return read_or_create(file, make)  # another process was faster
     with os.fdopen(descriptor, "wb") as out:
-        out.write(key.to_pem())
-    return key
+        out.write(content)
+    return content
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Writes a file whole or not at all, readable by its owner alone: another process may read it meanwhile."""
+    _make_private(file.parent)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    Path(name).replace(file)
+
+
+def _make_private(folder: Path) -> None:
+    """Makes a folder that its owner alone may enter, and those above it; whatever exists keeps its mode."""
+    if not folder.exists():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def write_trust(file: Path, *, coordinator: PublicKey, log: PublicKey) -> None:
     """Pins one coordinator and its log."""
     content = {"coordinators": {coordinator.key_id: coordinator.hex}, "logs": {log.key_id: log.hex}}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    replace_file(file, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def read_trust(file: Path) -> Trust:

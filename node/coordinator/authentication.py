@@ -1,0 +1,194 @@
+"""Who calls, whether they may, and that each signed request is carried out once.
+
+TLS has checked the certificate when a call arrives here. `Identification` reads from it who calls and looks into the
+table of rights; `Signatures` demands the party's own signature on whatever changes something. `current()` tells the
+services who calls; no verb of the workflow knows of nonces, for `once_per_request` spends them within its first commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+from google.protobuf.message import DecodeError
+
+from node.coordinator.interceptors import Context, Interceptor, Serve
+from node.coordinator.rights import RIGHTS
+from node.core.request import SKEW_MS, check_request
+from node.crypto.certificates import Party, party_of
+from node.errors import PermissionRefused, SignatureInvalid, UnknownSigner
+from node.ports.unit_of_work import UnitOfWork, Units
+from node.wire import translate
+from node.wire.channel import REQUEST_KEY
+from node.wire.hallmark.v1 import common_pb2
+from node.wire.methods import changes
+
+_CALLER: ContextVar[Party] = ContextVar("caller")
+_BODY: ContextVar[str] = ContextVar("body")
+_REQUEST: ContextVar[_OnceOnly | None] = ContextVar("request", default=None)
+
+
+def current() -> Party:
+    """Who makes the call that is being served, in whatever thread it is.
+
+    Raises:
+        PermissionRefused: nobody does; this is the node's own work.
+    """
+    try:
+        return _CALLER.get()
+    except LookupError:
+        raise PermissionRefused("Nobody is known to make this call.") from None
+
+
+@contextmanager
+def calling(party: Party) -> Iterator[None]:
+    """Within the block, `party` is who calls."""
+    token = _CALLER.set(party)
+    try:
+        yield
+    finally:
+        _CALLER.reset(token)
+
+
+class Identification(Interceptor):
+    """Reads who calls from the certificate, and refuses whom nobody admits any more or whom the rights leave out.
+
+    Args:
+        revoked: key ids that are refused, asked at every call.
+        now_ms: wall time, which certificates are about.
+    """
+
+    def __init__(self, revoked: Callable[[], frozenset[str]], now_ms: Callable[[], int]) -> None:
+        self._revoked = revoked
+        self._now_ms = now_ms
+
+    async def around(self, method: str, context: Context, serve: Serve, *, streams: bool) -> Any:
+        (certificate,) = context.auth_context()["x509_pem_cert"]
+        party, ends_ms = party_of(certificate)
+        if ends_ms <= self._now_ms():
+            raise SignatureInvalid(
+                "This certificate has ended since the connection was made.", fix="Have the operator admit you anew."
+            )
+        if party.key_id in self._revoked():
+            raise UnknownSigner("The operator revoked this party.", fix="Ask the operator why.", actual=party.key_id)
+        if party.role not in RIGHTS.get(method, ()):
+            raise PermissionRefused(f"No {party.role} may call {method}.", method=method, role=party.role.value)
+        with calling(party):
+            return await serve()
+
+
+class Signatures(Interceptor):
+    """Demands a signed request (`node.core.request`) for every call that may change something, and refuses replays.
+
+    Args:
+        audience: this coordinator's key id.
+        units: transactions; the spent nonces are kept there.
+        now_ms: wall time, which signed requests expire by.
+    """
+
+    def __init__(self, audience: str, units: Units, now_ms: Callable[[], int]) -> None:
+        self._audience = audience
+        self._units = units
+        self._now_ms = now_ms
+
+    def deserializer(self, method: str, former: Any) -> Any:
+        def parse(received: bytes) -> Any:
+            _BODY.set(hashlib.sha256(received).hexdigest())  # of the very bytes: parsing is not reversible
+            return former(received)
+
+        return parse if changes(method) else former
+
+    async def around(self, method: str, context: Context, serve: Serve, *, streams: bool) -> Any:
+        if not changes(method):
+            return await serve()
+        request = self._checked(method, context)
+        await asyncio.to_thread(self._require_new, request)
+        token = _REQUEST.set(request)
+        try:
+            return await serve()
+        finally:
+            _REQUEST.reset(token)
+            if not request.spent:  # it changed nothing; all the same it was made
+                await asyncio.to_thread(self._spend, request)
+
+    def _checked(self, method: str, context: Context) -> _OnceOnly:
+        sent = dict(context.invocation_metadata() or ()).get(REQUEST_KEY)
+        if not isinstance(sent, bytes):
+            raise SignatureInvalid(
+                "This method changes something, and the request is not signed.",
+                fix=f"Send a signed request as metadata {REQUEST_KEY}.",
+            )
+        try:
+            envelope = translate.envelope_from_wire(common_pb2.Envelope.FromString(sent))
+        except DecodeError as fault:
+            raise SignatureInvalid(f"The metadata {REQUEST_KEY} is not an Envelope.") from fault
+        signer, now_ms = current().key, self._now_ms()
+        request = check_request(
+            envelope, signer=signer, audience=self._audience, method=method, body=_BODY.get(), now_ms=now_ms
+        )
+        return _OnceOnly(signer.key_id, request.nonce, request.expires_at_ms + SKEW_MS)
+
+    def _require_new(self, request: _OnceOnly) -> None:
+        with self._units(read_only=True) as unit:
+            if unit.nonces.used(request.signer, request.nonce):
+                raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
+
+    def _spend(self, request: _OnceOnly) -> None:
+        with self._units() as unit:
+            request.commit(unit)
+
+
+@dataclass(slots=True)
+class _OnceOnly:
+    """A signed request that is being served; `spent` once a commit recorded its nonce."""
+
+    signer: str
+    nonce: str
+    kept_until_ms: int
+    spent: bool = False
+
+    def commit(self, unit: UnitOfWork) -> None:
+        if not self.spent:
+            unit.nonces.use(self.signer, self.nonce, self.kept_until_ms)
+        unit.commit()
+        self.spent = True
+
+
+def once_per_request(units: Units) -> Units:
+    """Transactions whose first commit within a signed call spends the call's nonce with it.
+
+    So whatever a signed request did, it did once, also if the process dies at any moment, or if two copies of the
+    request arrive at the same time: one of them finds the nonce spent, and none of its changes stay.
+    """
+
+    def begin(*, read_only: bool = False) -> UnitOfWork:
+        unit, request = units(read_only=read_only), _REQUEST.get()
+        return unit if request is None else cast(UnitOfWork, _SpendingUnit(unit, request))
+
+    return begin
+
+
+class _SpendingUnit:
+    """A unit of work that commits by way of its request."""
+
+    def __init__(self, unit: UnitOfWork, request: _OnceOnly) -> None:
+        self._unit = unit
+        self._request = request
+
+    def __enter__(self) -> Self:
+        self._unit.__enter__()
+        return self
+
+    def __exit__(self, *fault: Any) -> None:
+        self._unit.__exit__(*fault)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    def commit(self) -> None:
+        self._request.commit(self._unit)
