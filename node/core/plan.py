@@ -13,14 +13,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from node.core.policy import CONTEXT_ROWS, DecidingTest, Policy
+from node.core.policy import CONTEXT_ROWS, MOST_GROUPS, DecidingTest, Policy
 from node.core.profile import Profile
 from node.core.questions import FRESH_PER_GROUP
 from node.errors import InvalidInput
 from node.stats import binomial, guessing, power
 from node.stats.power import Design
 
-MOST_GROUPS = 1000
 #: A group whose copies are noisy needs three marks for a majority, any other one two.
 LEAST_MARKS, LEAST_NOISY_MARKS = 2, 3
 #: Held-out pairs take at most one row in so many, and their twins as many; more than MOST_PAIRS cost too much to score.

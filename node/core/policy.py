@@ -6,13 +6,24 @@ All stealth is measured with the policy known to the adversary. Knows nothing of
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
+from typing import TypeAlias
 
 from node.errors import InvalidInput
+from node.stats import coverage, guessing, positions
+
+Changes: TypeAlias = Mapping[str, int | StrEnum]
+"""Fields of a policy with other values."""
 
 #: Rows of the client's data that each group's contexts quote.
 CONTEXT_ROWS = 2
+#: More groups take too much verifying.
+MOST_GROUPS = 1000
 #: A phrase that needs more words is a dead end.
 MAX_WORDS = 64
 
@@ -62,7 +73,7 @@ class Policy:
         placement: where a trigger stands in its prompt.
         deciding_test: which test decides.
         accept_at, reject_at: ACCEPT needs a count of at least so many, REJECT of at most so many.
-        log10_alpha: ACCEPT needs a p-value of at most 10 ** log10_alpha under "guessed, not trained".
+        log10_alpha: what reaches `accept_at` has a p-value of at most 10 ** log10_alpha under "guessed, not trained".
         control_limit_percent: so large a share of the negative controls may show a signature before the evidence is
             called insane. The bound on guessing needs no controls; they tell a signature that follows its trigger from
             one that appears everywhere. Honest models have learned their carriers by heart and were seen to show a
@@ -77,7 +88,7 @@ class Policy:
         attempts: R, so many whole manifests may be drawn before one is committed; ln p grows by ln R.
 
     Raises:
-        InvalidInput: `field` names the value, the message the nearest one that works.
+        InvalidInput: `field` names the value, `fix` the nearest policies that work.
     """
 
     groups: int = 10
@@ -101,44 +112,15 @@ class Policy:
     attempts: int = 4
 
     def __post_init__(self) -> None:
-        self._require_between("groups", 1, 1000)
-        self._require_between("marks_per_group", 2, 10_000)  # a phrase seen in one row is not learned
-        self._require_between("fire_at", self.marks_per_group // 2 + 1, self.marks_per_group)
-        self._require_between("candidates", 2, 256)
-        self._require_between("trigger_words", 1, MAX_WORDS)
-        self._require_between("signature_bits", 1, (self.candidates**MAX_WORDS).bit_length() - 1)
-        self._require_between("noise_percent", 0, 40)
-        if self.noise_percent:
-            self._require(
-                self.marks_per_group >= 3, "marks_per_group", "at least 3: fewer noisy copies have no majority"
-            )
-        if self.deciding_test is DecidingTest.POSITIONS and self.drawing is Drawing.METERED:
+        for fault in _faults(self):
+            actual = getattr(self, fault.field)
+            ways = [told(way) for way in (way_out(self, each) for each in fault.ways) if way]
             raise InvalidInput(
-                "Positions cannot decide over metered words, which are not equally likely.",
-                fix="Choose uniform drawing, or let groups decide.",
-                field="deciding_test",
-                actual=self.deciding_test.value,
+                f"Policy value {fault.field} is {actual}; it must be {fault.wanted}.",
+                fix=f"Nearest that works: {'; or '.join(ways)}.",
+                field=fault.field,
+                actual=actual,
             )
-        self._require_between("accept_at", 1, self.countable)
-        self._require_between("reject_at", 0, self.accept_at - 1)
-        self._require_between("log10_alpha", -10_000, -1)
-        self._require_between("control_limit_percent", 0, 100)
-        self._require_between("pairs", 0, 100_000)
-        self._require_between("pairs_alpha_percent", 1, 50)
-        self._require(not (self.pairs_decide and self.pairs == 0), "pairs", "at least 1 when pairs decide")
-        self._require_between("least_isolation_cost_percent", 0, 100)
-        self._require_between("attempts", 1, 1000)
-        needed = math.ceil((math.log(self.attempts) - self.log_alpha) / (self.groups * math.log(2)))
-        reached = self.groups * self.guess_bits * math.log(2) >= math.log(self.attempts) - self.log_alpha
-        self._require(reached, "signature_bits", f"at least {needed}, or no count reaches the policy's alpha")
-
-    def _require_between(self, field: str, low: int, high: int) -> None:
-        self._require(low <= int(getattr(self, field)) <= high, field, f"between {low} and {high}")
-
-    def _require(self, holds: bool, field: str, wanted: str) -> None:
-        if not holds:
-            actual = int(getattr(self, field))
-            raise InvalidInput(f"Policy value {field} is {actual}; it must be {wanted}.", field=field, actual=actual)
 
     @property
     def marks(self) -> int:
@@ -168,6 +150,130 @@ class Policy:
     def log_alpha(self) -> float:
         return self.log10_alpha * math.log(10)
 
+    def log_p(self, count: int) -> float:
+        """ln of the bound on guessing so many in the deciding test, every redraw that is allowed counted."""
+        if self.deciding_test is DecidingTest.POSITIONS:
+            once = positions.log_p(count, [self.most_signature_words] * self.groups, self.candidates)
+        else:
+            group = guessing.log_fires(self.guess_bits, self.marks_per_group, self.fire_at)
+            once = guessing.log_p(count, [group] * self.groups)
+        return guessing.after_redraws(once, self.attempts)
+
+    @property
+    def least_accept_at(self) -> int:
+        """The least count whose p-value is at most alpha; one more than can be counted if there is none."""
+        return bisect_left(range(self.countable + 1), True, key=lambda count: self.log_p(count) <= self.log_alpha)
+
     def least_rows(self) -> int:
         """The fewest rows that this policy can be planted in: carriers, pairs with twins, and context rows."""
         return self.marks + 2 * self.pairs + CONTEXT_ROWS * self.groups
+
+
+def way_out(policy: Policy, wanted: Changes) -> Changes | None:
+    """`wanted`, with what else must change for the policy to work then. None if it works with none of these values."""
+    changes = dict(wanted)
+    while fault := next(_faults(draft := _draft(policy, changes)), None):
+        if fault.ways[0].keys() & wanted.keys():
+            return None
+        changes |= fault.ways[0]
+    return {field: value for field, value in changes.items() if getattr(policy, field) != getattr(draft, field)}
+
+
+def told(changes: Changes) -> str:
+    """Changes as a person reads them: "groups 6 and accept_at 6"."""
+    return " and ".join(f"{field} {value}" for field, value in changes.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A value that cannot work, what it must be, and changes of which each mends it; of several the first is surest."""
+
+    field: str
+    wanted: str
+    ways: tuple[Changes, ...]
+
+
+def _faults(policy: Policy) -> Iterator[_Fault]:
+    """What keeps a policy from working. Each rule leans on those before it: only the first fault means anything."""
+    yield from _outside(policy, "groups", 1, MOST_GROUPS)
+    yield from _outside(policy, "noise_percent", 0, 40)
+    # A phrase seen in one row is not learned, and fewer than three noisy copies have no majority.
+    yield from _outside(policy, "marks_per_group", 3 if policy.noise_percent else 2, 10_000)
+    yield from _outside(policy, "fire_at", policy.marks_per_group // 2 + 1, policy.marks_per_group)
+    yield from _outside(policy, "candidates", 2, 256)
+    yield from _outside(policy, "trigger_words", 1, MAX_WORDS)
+    yield from _outside(policy, "signature_bits", 1, _most_bits(policy))
+    if policy.deciding_test is DecidingTest.POSITIONS and policy.drawing is Drawing.METERED:
+        yield _Fault(
+            "deciding_test",
+            "groups where drawing is metered, for such words are not equally likely",
+            ({"deciding_test": DecidingTest.GROUPS}, {"drawing": Drawing.UNIFORM}),
+        )
+    yield from _outside(policy, "attempts", 1, 1000)
+    yield from _outside(policy, "log10_alpha", -10_000, -1)
+    if policy.least_accept_at > policy.countable:
+        yield _out_of_reach(policy)
+    yield from _outside(policy, "accept_at", policy.least_accept_at, policy.countable)
+    yield from _outside(policy, "reject_at", 0, policy.accept_at - 1)
+    yield from _outside(policy, "control_limit_percent", 0, 100)
+    yield from _outside(policy, "pairs_alpha_percent", 1, 50)
+    yield from _outside(policy, "pairs", _least_pairs(policy), 100_000)
+    yield from _outside(policy, "least_isolation_cost_percent", 0, 100)
+
+
+def _outside(policy: Policy, field: str, low: int, high: int) -> Iterator[_Fault]:
+    value = int(getattr(policy, field))
+    if not low <= value <= high:
+        yield _Fault(
+            field, f"between {low} and {high}{_REASONS.get(field, '')}", ({field: max(low, min(value, high))},)
+        )
+
+
+#: Why a range is what it is, where that is not plain.
+_REASONS = {
+    "fire_at": ": more than half, so that no two guesses fit",
+    "accept_at": ": fewer do not reach log10_alpha, more cannot be counted",
+    "reject_at": ", below accept_at",
+    "pairs": ": if pairs decide, all won must reach pairs_alpha_percent",
+}
+
+
+def _out_of_reach(policy: Policy) -> _Fault:
+    """Even the highest count is guessed more often than alpha allows. Mended by more bits, a greater alpha or more
+    groups; where none of these suffices, by all the bits there are and the alpha that they reach.
+    """
+
+    def mended(field: str, values: range, **beside: int) -> list[Changes]:
+        def reached(value: int) -> bool:
+            draft = _draft(policy, {**beside, field: value})
+            return draft.least_accept_at <= draft.countable
+
+        first = bisect_left(values, True, key=reached)
+        return [{**beside, field: value} for value in values[first : first + 1]]
+
+    bits, alphas = range(policy.signature_bits, _most_bits(policy) + 1), range(policy.log10_alpha, 0)
+    groups = range(policy.groups, MOST_GROUPS + 1)
+    alone = mended("signature_bits", bits) + mended("log10_alpha", alphas) + mended("groups", groups)
+    ways = alone or mended("log10_alpha", alphas, signature_bits=bits[-1])
+    return _Fault("signature_bits", "more, or no count reaches log10_alpha", tuple(ways))
+
+
+def _most_bits(policy: Policy) -> int:
+    """What the longest phrase holds."""
+    phrases: int = policy.candidates**MAX_WORDS
+    return phrases.bit_length() - 1
+
+
+def _least_pairs(policy: Policy) -> int:
+    if not policy.pairs_decide:
+        return 0
+    log_alpha = math.log(policy.pairs_alpha_percent / 100)
+    return next(pairs for pairs in count(1) if coverage.sign_test(pairs, pairs) <= log_alpha)
+
+
+def _draft(policy: Policy, changes: Changes) -> Policy:
+    """A copy that nobody has checked."""
+    draft = copy(policy)
+    for field, value in changes.items():
+        object.__setattr__(draft, field, value)
+    return draft

@@ -46,7 +46,6 @@ class Rule(StrEnum):
     CONTROLS_FIRED = "controls_fired"
     BASE_MODEL_FIRED = "base_model_fired"
     PAIRS_NOT_WON = "pairs_not_won"
-    GUESSABLE = "guessable"
     ADAPTER_NOT_SHOWN_APPLIED = "adapter_not_shown_applied"
 
 
@@ -125,7 +124,6 @@ REASONS = {
     Rule.CONTROLS_FIRED: "signatures appeared as readily without their trigger",
     Rule.BASE_MODEL_FIRED: "the base model by itself fires a group",
     Rule.PAIRS_NOT_WON: "the marks were learned, but the held-out pairs do not show training on the data",
-    Rule.GUESSABLE: "the p-value misses the policy's alpha",
     Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
 }
 
@@ -141,7 +139,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
        A group that the base model fires as well counts for nobody.
     3. Insane controls decide nothing, nor does a count that falls short while the base model fires a group:
        INCONCLUSIVE.
-    4. K >= K_accept and ln p <= ln alpha (and the pairs, if they decide): ACCEPT.
+    4. K >= K_accept (and the pairs, if they decide): ACCEPT. A policy's K_accept implies ln p <= ln alpha.
     5. K <= K_reject and the adapter was really applied: REJECT.
     6. Otherwise INCONCLUSIVE, with the reason.
 
@@ -175,7 +173,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         once = positions.log_p(positions_right, lengths, policy.candidates)
         positions_log_p = guessing.after_redraws(once, policy.attempts)
     by_groups = policy.deciding_test is DecidingTest.GROUPS
-    count, count_log_p = (groups_fired, log_p) if by_groups else (positions_right, positions_log_p)
+    count = groups_fired if by_groups else positions_right
     pairs_won = sum(pair.won for pair in evidence.pairs)
     pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
     pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
@@ -185,8 +183,6 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
     elif controls_fired > control_limit:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
-    elif count >= policy.accept_at and count_log_p > policy.log_alpha:
-        outcome, rule = Outcome.INCONCLUSIVE, Rule.GUESSABLE
     elif count >= policy.accept_at and policy.pairs_decide and pairs_log_p > pairs_log_alpha:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.PAIRS_NOT_WON
     elif count >= policy.accept_at:

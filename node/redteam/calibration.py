@@ -106,16 +106,18 @@ class Lab:
 
 def calibration_policy(phrases: Policy, *, doses: Sequence[int], groups_per_dose: int, pairs: int) -> Policy:
     """`phrases`, with as many groups as the doses need, all of the greatest dose. Nothing is decided by it."""
-    return replace(
+    groups = len(doses) * groups_per_dose
+    policy = replace(
         phrases,
-        groups=len(doses) * groups_per_dose,
+        groups=groups,
         marks_per_group=max(doses),
         fire_at=majority(max(doses)),
-        accept_at=1,
+        accept_at=groups,
         reject_at=0,
         log10_alpha=-1,
         pairs=pairs,
     )
+    return replace(policy, accept_at=policy.least_accept_at)
 
 
 def calibrate(

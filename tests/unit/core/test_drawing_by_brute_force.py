@@ -24,7 +24,7 @@ POLICY = Policy(
     drawing=Drawing.METERED,
     candidates=2,
     signature_bits=2,
-    accept_at=1,
+    accept_at=3,
     reject_at=0,
     log10_alpha=-1,
     least_isolation_cost_percent=0,
@@ -79,7 +79,7 @@ def tree(
 @pytest.mark.parametrize("bits", [1, 2])
 @pytest.mark.parametrize("model", MODELS)
 def test_no_metered_phrase_is_likelier_than_its_bits_say(model: Model, bits: int) -> None:
-    found = list(tree(model, replace(POLICY, groups=9, signature_bits=bits)))
+    found = list(tree(model, replace(POLICY, groups=9, signature_bits=bits, accept_at=9)))
     assert sum(chance for _, chance in found) == 1
     by_text = Counter[str]()
     for phrase, chance in found:
@@ -123,7 +123,7 @@ def test_the_best_guesser_fires_no_more_metered_groups_than_bounded(model: Model
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
 def test_every_uniform_phrase_is_as_likely_as_any_other(bits: int) -> None:
-    policy = replace(UNIFORM, candidates=3, groups=9, signature_bits=bits)
+    policy = replace(UNIFORM, candidates=3, groups=9, signature_bits=bits, accept_at=9)
     found = list(tree(lambda words: {"a": 0.9, "ab": 0.05, "b": 0.05}, policy))
     assert {chance for _, chance in found} == {Fraction(1, 3**policy.most_signature_words)}
     assert float(found[0][1]) == pytest.approx(2**-policy.guess_bits)
@@ -139,7 +139,7 @@ def masked(words: tuple[str, ...]) -> dict[str, float]:
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_without_spaces_single_letters_keep_one_path_to_every_string(bits: int) -> None:
-    policy = replace(POLICY, groups=9, signature_bits=bits)
+    policy = replace(POLICY, groups=9, signature_bits=bits, accept_at=9)
     found = list(tree(masked, policy, Separator.NOTHING))
     texts = Counter(phrase.text for phrase, _ in found)
     assert max(texts.values()) == 1

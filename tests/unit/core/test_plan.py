@@ -174,7 +174,7 @@ def test_a_mark_adds_its_trigger_its_signature_and_the_terminator() -> None:
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("pairs", [0, 6])
 def test_prompts_are_counted_as_verification_asks_them(groups: int, pairs: int) -> None:
-    policy = replace(POLICY, groups=groups, accept_at=1, pairs=pairs)
+    policy = replace(POLICY, groups=groups, accept_at=1, log10_alpha=-2, pairs=pairs)
     marked = draw_marked(ROWS, policy, TrainingSpec(), seed=bytes(32), model=WordListModel(), tokenizer=WordTokenizer())
     assert verification_prompts(policy) == len(questions(marked.manifest, policy))
 

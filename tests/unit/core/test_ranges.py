@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import scipy.stats
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from node.core.job import Deadlines
 from node.core.manifest import Manifest
@@ -24,7 +27,7 @@ BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=8
 
 #: (a good value, field, the least and the largest that still are good)
 BORDERS: list[tuple[Any, str, int, int]] = [
-    (replace(POLICY, accept_at=1, reject_at=0, log10_alpha=-8), "groups", 1, 1000),
+    (replace(POLICY, accept_at=1, reject_at=0, log10_alpha=-5), "groups", 1, 1000),
     (replace(POLICY, fire_at=6), "marks_per_group", 6, 11),
     (replace(POLICY, marks_per_group=3, fire_at=2, noise_percent=1), "marks_per_group", 3, 3),
     (replace(POLICY, marks_per_group=2, fire_at=2), "marks_per_group", 2, 3),
@@ -32,17 +35,17 @@ BORDERS: list[tuple[Any, str, int, int]] = [
     (replace(POLICY, marks_per_group=7), "fire_at", 4, 7),
     (POLICY, "candidates", 2, 256),
     (POLICY, "trigger_words", 1, 64),
-    (POLICY, "signature_bits", 1, 256),  # one word of 4 bits at the least
-    (replace(POLICY, drawing=Drawing.METERED), "signature_bits", 4, 256),  # 10 groups of 4 bits just reach alpha
-    (replace(POLICY, candidates=3), "signature_bits", 4, 101),  # 64 words of log2(3) bits
+    (replace(POLICY, accept_at=10), "signature_bits", 1, 256),  # one word of 4 bits at the least
+    (replace(POLICY, drawing=Drawing.METERED, accept_at=10), "signature_bits", 4, 256),  # 10 groups of 4 bits suffice
+    (replace(POLICY, candidates=3), "signature_bits", 4, 101),  # 3 words to 64 words of log2(3) bits
     (POLICY, "noise_percent", 0, 40),
-    (BY_POSITIONS, "accept_at", 4, 80),
-    (replace(POLICY, reject_at=0), "accept_at", 1, 10),
+    (replace(BY_POSITIONS, reject_at=0), "accept_at", 24, 80),
+    (replace(POLICY, reject_at=0), "accept_at", 2, 10),
     (POLICY, "reject_at", 0, 7),
-    (POLICY, "log10_alpha", -95, -1),  # 320 bits less what 16 redraws give away
+    (replace(POLICY, accept_at=10), "log10_alpha", -95, -1),  # 320 bits less what 4 redraws give away
     (POLICY, "control_limit_percent", 0, 100),
     (POLICY, "pairs", 0, 100_000),
-    (COIN_POLICY, "pairs", 1, 100_000),
+    (COIN_POLICY, "pairs", 5, 100_000),
     (POLICY, "pairs_alpha_percent", 1, 50),
     (POLICY, "least_isolation_cost_percent", 0, 100),
     (POLICY, "attempts", 1, 1000),
@@ -78,12 +81,86 @@ def test_a_refused_policy_names_the_nearest_value_that_works() -> None:
     with pytest.raises(InvalidInput, match="fire_at is 3; it must be between 4 and 6") as refusal:
         Policy(fire_at=3)
     assert refusal.value.facts == {"field": "fire_at", "actual": 3}
+    assert refusal.value.fix == "Nearest that works: fire_at 4."
 
 
 def test_the_rows_that_a_policy_needs_are_carriers_pairs_with_twins_and_what_contexts_quote() -> None:
-    assert replace(POLICY, groups=2, marks_per_group=5, fire_at=3, accept_at=1, reject_at=0, pairs=7).least_rows() == (
-        2 * 5 + 2 * 7 + 2 * 2
+    policy = replace(POLICY, groups=2, marks_per_group=5, fire_at=3, accept_at=2, reject_at=0, pairs=7)
+    assert policy.least_rows() == 2 * 5 + 2 * 7 + 2 * 2
+
+
+anything = st.fixed_dictionaries(
+    {
+        "groups": st.integers(-1, 1100),
+        "marks_per_group": st.integers(0, 12),
+        "fire_at": st.integers(-1, 14),
+        "drawing": st.sampled_from(Drawing),
+        "candidates": st.integers(1, 300),
+        "trigger_words": st.integers(0, 70),
+        "signature_bits": st.integers(0, 600),
+        "noise_percent": st.integers(-1, 50),
+        "deciding_test": st.sampled_from(DecidingTest),
+        "accept_at": st.integers(-1, 1100),
+        "reject_at": st.integers(-1, 1100),
+        "log10_alpha": st.integers(-200, 1) | st.integers(-10_100, -9_900),
+        "control_limit_percent": st.integers(-1, 101),
+        "pairs": st.integers(-1, 8),
+        "pairs_alpha_percent": st.integers(0, 51),
+        "pairs_decide": st.booleans(),
+        "least_isolation_cost_percent": st.integers(-1, 101),
+        "attempts": st.integers(0, 1100),
+    }
+)
+good = Policy()
+
+
+@given(anything, st.sets(st.sampled_from(Policy.__slots__)))
+@example({"groups": 1, "candidates": 2, "signature_bits": 1, "log10_alpha": -10_000, "attempts": 1000}, set())
+@example({"deciding_test": DecidingTest.POSITIONS}, set())
+def test_whatever_a_refusal_names_instead_is_accepted(fields: dict[str, Any], default: set[str]) -> None:
+    wanted = {field: value for field, value in fields.items() if field not in default}
+    for way in ways_out(wanted):
+        assert replace(good, **wanted | way)
+
+
+def ways_out(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a refusal names instead, read as a person reads it; nothing if the policy is taken."""
+    try:
+        replace(good, **wanted)
+    except InvalidInput as refusal:
+        _, ways = str(refusal.fix).removesuffix(".").split("Nearest that works: ")
+        return [dict(map(read_change, way.split(" and "))) for way in ways.split("; or ")]
+    return []
+
+
+def read_change(text: str) -> tuple[str, Any]:
+    field, value = text.split()
+    return field, type(getattr(good, field))(value)
+
+
+@pytest.mark.parametrize("deciding_test", DecidingTest)
+@pytest.mark.parametrize("log10_alpha", [-1, -9, -30])
+def test_what_may_be_accepted_is_the_least_count_that_is_not_guessed(
+    deciding_test: DecidingTest, log10_alpha: int
+) -> None:
+    policy = replace(
+        POLICY,
+        deciding_test=deciding_test,
+        log10_alpha=log10_alpha,
+        accept_at=10 if deciding_test is DecidingTest.GROUPS else 80,
+        reject_at=0,
     )
+    chance, trials = (2.0**-32, 10) if deciding_test is DecidingTest.GROUPS else (1 / 16, 80)
+    tails = [4 * float(scipy.stats.binom.sf(count - 1, trials, chance)) for count in range(trials + 1)]
+    assert policy.least_accept_at == next(count for count, tail in enumerate(tails) if tail <= 10.0**log10_alpha)
+
+
+@pytest.mark.parametrize(("percent", "pairs"), [(50, 1), (25, 2), (24, 3), (5, 5), (1, 7)])
+def test_pairs_that_could_not_win_enough_to_decide_are_refused_with_how_many_could(percent: int, pairs: int) -> None:
+    policy = replace(COIN_POLICY, pairs_alpha_percent=percent, pairs=pairs)
+    with pytest.raises(InvalidInput, match=f"Nearest that works: pairs {pairs}."):
+        replace(policy, pairs=pairs - 1)
+    assert replace(policy, pairs=pairs - 1, pairs_decide=False).pairs == pairs - 1
 
 
 @pytest.mark.parametrize(
@@ -103,22 +180,23 @@ def test_a_metered_signature_promises_its_bits_and_no_more() -> None:
 
 
 def test_metered_words_cannot_be_decided_by_positions() -> None:
-    with pytest.raises(InvalidInput, match="let groups decide") as refusal:
+    with pytest.raises(InvalidInput, match="deciding_test groups and accept_at 10; or drawing uniform") as refusal:
         replace(BY_POSITIONS, drawing=Drawing.METERED)
     assert refusal.value.facts["field"] == "deciding_test"
 
 
-def test_an_alpha_that_no_count_reaches_is_refused_with_the_bits_that_would() -> None:
-    with pytest.raises(InvalidInput, match="signature_bits is 24; it must be at least 32") as refusal:
-        replace(POLICY, groups=1, accept_at=1, reject_at=0, signature_bits=24)
+def test_an_alpha_that_no_count_reaches_is_refused_with_what_would() -> None:
+    one = replace(POLICY, groups=1, accept_at=1, reject_at=0, signature_bits=32)
+    with pytest.raises(InvalidInput, match="no count reaches log10_alpha") as refusal:
+        replace(one, signature_bits=24)
     assert refusal.value.facts["field"] == "signature_bits"
-    assert replace(POLICY, groups=1, accept_at=1, reject_at=0, signature_bits=32).groups == 1
+    assert refusal.value.fix == "Nearest that works: signature_bits 29; or log10_alpha -6; or groups 2 and accept_at 2."
 
 
 def test_one_mark_alone_and_two_noisy_ones_teach_nothing() -> None:
-    with pytest.raises(InvalidInput, match="between 2 and"):
+    with pytest.raises(InvalidInput, match="marks_per_group 2 and fire_at 2"):
         Policy(marks_per_group=1, fire_at=1)
-    with pytest.raises(InvalidInput, match="noisy copies have no majority"):
+    with pytest.raises(InvalidInput, match="marks_per_group 3"):
         Policy(marks_per_group=2, fire_at=2, noise_percent=1)
 
 

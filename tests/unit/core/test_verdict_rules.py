@@ -16,7 +16,7 @@ from node.core.manifest import Manifest
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP, prompt, questions
 from node.core.verdict import GATE_OFF, Outcome, Rule, Verdict, adapter_applied, decide, same_verdict
-from node.errors import IntegrityFailure
+from node.errors import IntegrityFailure, InvalidInput
 
 POLICY, BASE_MODEL = replace(world.POLICY, attempts=1), world.BASE_MODEL
 WON, LOST, TIED = PairObservation(-9, -3, -9, -4), PairObservation(-9, -4, -9, -3), PairObservation(-9, -3, -8, -2)
@@ -149,11 +149,12 @@ def test_the_p_value_is_the_binomial_tail_with_every_redraw_counted(story: Any, 
     assert found.log10_p == pytest.approx(exact_log10_p(fired, policy), abs=1e-6)
 
 
-def test_a_guessable_acceptance_is_none(story: Any) -> None:
+def test_no_policy_accepts_what_could_be_guessed_more_often_than_its_alpha(story: Any) -> None:
     assert exact_log10_p(2, POLICY) == pytest.approx(-6.75, abs=0.01)
     assert ruled(story, replace(POLICY, log10_alpha=-6), marks=(3, 3, 0)) == ACCEPT
-    assert ruled(story, replace(POLICY, log10_alpha=-7), marks=(3, 3, 0)) == (Outcome.INCONCLUSIVE, Rule.GUESSABLE)
-    assert ruled(story, replace(POLICY, log10_alpha=-6, attempts=6), marks=(3, 3, 0))[1] is Rule.GUESSABLE
+    for guessable in ({"log10_alpha": -7}, {"log10_alpha": -6, "attempts": 6}):
+        with pytest.raises(InvalidInput, match="accept_at is 2; it must be between 3 and 3"):
+            replace(POLICY, **guessable)  # type: ignore[arg-type]
 
 
 def test_pairs_decide_only_if_the_policy_says_so(story: Any) -> None:
@@ -232,7 +233,7 @@ def test_two_verdicts_may_differ_by_a_micronat_of_rounding_and_by_nothing_else(s
         assert not same_verdict(found, replace(found, **{name: value + 2}))
     for name, other in {
         "outcome": Outcome.REJECT,
-        "rule": Rule.GUESSABLE,
+        "rule": Rule.PAIRS_NOT_WON,
         "groups_fired": 2,
         "groups": 4,
         "marks_fired": (3, 3, 2),

@@ -75,7 +75,7 @@ def test_nothing_of_a_signature_depends_on_another_seed_than_its_own() -> None:
 
 
 def test_every_candidate_is_drawn_as_often_as_any_other() -> None:
-    policy = replace(POLICY, trigger_words=1, signature_bits=2, log10_alpha=-1)
+    policy = replace(POLICY, trigger_words=1, signature_bits=2, accept_at=3, log10_alpha=-1)
     counts = Counter(group.signature.draws[0].chosen for seed in range(700) for group in drawn(seed, policy))
     assert sum(counts.values()) == 2100
     assert all(abs(counts[choice] - 525) < 100 for choice in range(4))  # five standard deviations
