@@ -38,6 +38,14 @@ class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTCOME_ACCEPT: _ClassVar[Outcome]
     OUTCOME_REJECT: _ClassVar[Outcome]
     OUTCOME_INCONCLUSIVE: _ClassVar[Outcome]
+
+class JobEventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_EVENT_TYPE_UNSPECIFIED: _ClassVar[JobEventType]
+    JOB_EVENT_TYPE_STATE_CHANGED: _ClassVar[JobEventType]
+    JOB_EVENT_TYPE_MESSAGE: _ClassVar[JobEventType]
+    JOB_EVENT_TYPE_METRICS: _ClassVar[JobEventType]
+    JOB_EVENT_TYPE_HEARTBEAT: _ClassVar[JobEventType]
 JOB_STATE_UNSPECIFIED: JobState
 JOB_STATE_DRAFT: JobState
 JOB_STATE_OFFERED: JobState
@@ -59,6 +67,11 @@ OUTCOME_UNSPECIFIED: Outcome
 OUTCOME_ACCEPT: Outcome
 OUTCOME_REJECT: Outcome
 OUTCOME_INCONCLUSIVE: Outcome
+JOB_EVENT_TYPE_UNSPECIFIED: JobEventType
+JOB_EVENT_TYPE_STATE_CHANGED: JobEventType
+JOB_EVENT_TYPE_MESSAGE: JobEventType
+JOB_EVENT_TYPE_METRICS: JobEventType
+JOB_EVENT_TYPE_HEARTBEAT: JobEventType
 
 class Job(_message.Message):
     __slots__ = ("name", "state", "client", "provider", "arbiter", "create_time", "waits_for", "due_time", "on_silence", "dataset", "base_model_digest", "token", "price_minor", "progress", "estimated_finish_time", "verdict", "adapter_files")
@@ -209,20 +222,22 @@ class WatchJobRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class JobEvent(_message.Message):
-    __slots__ = ("sequence", "time", "state", "waits_for", "message", "progress")
+    __slots__ = ("sequence", "time", "state", "waits_for", "message", "progress", "type")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time: _timestamp_pb2.Timestamp
     state: JobState
     waits_for: str
     message: str
     progress: TrainingProgress
-    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., waits_for: _Optional[str] = ..., message: _Optional[str] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ...) -> None: ...
+    type: JobEventType
+    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., waits_for: _Optional[str] = ..., message: _Optional[str] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ..., type: _Optional[_Union[JobEventType, str]] = ...) -> None: ...
 
 class TrainingProgress(_message.Message):
     __slots__ = ("step", "step_count", "epoch", "loss", "tokens_per_second")

@@ -94,7 +94,7 @@ class JobServiceServicer:
 
     def CreateJob(self, request, context):
         """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
-        request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
+        request id: the same offer again returns the same job, another offer under that id is FAILED_PRECONDITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +108,8 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """The caller's jobs, newest first; the operator's caller sees all.
+        """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
+        `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +124,8 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Streams a job's events after a cursor, then new ones as they happen, until the job has ended.
+        """Streams a job's events after a cursor, then new ones as they happen, until the job has ended. Whoever loses the
+        connection asks again, after the last sequence number it saw.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

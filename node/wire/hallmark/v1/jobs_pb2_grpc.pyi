@@ -42,18 +42,22 @@ class JobServiceStub:
     """
     CreateJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CreateJobRequest, _jobs_pb2.Job]
     """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
-    request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
+    request id: the same offer again returns the same job, another offer under that id is FAILED_PRECONDITION.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
     """One job, as it stands."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
-    """The caller's jobs, newest first; the operator's caller sees all."""
+    """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
+    `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+    """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
     Cancelling a cancelled job changes nothing.
     """
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]
-    """Streams a job's events after a cursor, then new ones as they happen, until the job has ended."""
+    """Streams a job's events after a cursor, then new ones as they happen, until the job has ended. Whoever loses the
+    connection asks again, after the last sequence number it saw.
+    """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]
     """The signed receipt, once the job is settled."""
     DownloadAdapter: _grpc.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]
@@ -72,18 +76,22 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     CreateJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CreateJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
-    request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
+    request id: the same offer again returns the same job, another offer under that id is FAILED_PRECONDITION.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """One job, as it stands."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """The caller's jobs, newest first; the operator's caller sees all."""
+    """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
+    `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+    """
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
     Cancelling a cancelled job changes nothing.
     """
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]  # type: ignore[assignment]
-    """Streams a job's events after a cursor, then new ones as they happen, until the job has ended."""
+    """Streams a job's events after a cursor, then new ones as they happen, until the job has ended. Whoever loses the
+    connection asks again, after the last sequence number it saw.
+    """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]  # type: ignore[assignment]
     """The signed receipt, once the job is settled."""
     DownloadAdapter: _aio.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]  # type: ignore[assignment]
@@ -111,7 +119,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
         """Places a signed Offer: holds the price on the client's balance and queues the job. The job id in the offer is the
-        request id: the same offer again returns the same job, another offer under that id is ALREADY_EXISTS.
+        request id: the same offer again returns the same job, another offer under that id is FAILED_PRECONDITION.
         """
 
     @_abc_1.abstractmethod
@@ -128,7 +136,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]:
-        """The caller's jobs, newest first; the operator's caller sees all."""
+        """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
+        `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+        """
 
     @_abc_1.abstractmethod
     def CancelJob(
@@ -146,7 +156,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_jobs_pb2.JobEvent], _abc.AsyncIterator[_jobs_pb2.JobEvent]]:
-        """Streams a job's events after a cursor, then new ones as they happen, until the job has ended."""
+        """Streams a job's events after a cursor, then new ones as they happen, until the job has ended. Whoever loses the
+        connection asks again, after the last sequence number it saw.
+        """
 
     @_abc_1.abstractmethod
     def GetReceipt(
