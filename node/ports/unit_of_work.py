@@ -5,7 +5,8 @@
         ...
         unit.commit()
 
-Leaving the block without `commit` undoes everything.
+Leaving the block without `commit` undoes everything. Writers take turns; `units(read_only=True)` waits for nobody, and
+sees what had been committed when it began.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ class Events(Protocol):
 
     def after(self, job_id: str, sequence: int) -> list[JobEvent]: ...
 
+    def last_progress(self, job_id: str) -> JobEvent | None:
+        """The newest event with training metrics."""
+        ...
+
     def last_number(self) -> int:
         """Events of all jobs are numbered in the order of their commits; 0 before the first."""
         ...
@@ -106,3 +111,11 @@ class UnitOfWork(Protocol):
     ) -> None: ...
 
     def commit(self) -> None: ...
+
+
+class Units(Protocol):
+    """Begins transactions."""
+
+    def __call__(self, *, read_only: bool = False) -> UnitOfWork:
+        """Entering it raises Unavailable if the database is busy or out of reach; so does anything done with it."""
+        ...

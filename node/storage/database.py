@@ -1,18 +1,23 @@
 """The database: engine, durability settings, and the unit of work over one connection.
 
-What `commit` acknowledged survives a crash at any instant: SQLite runs in WAL mode with synchronous FULL.
+What `commit` acknowledged survives a crash at any instant: SQLite runs in WAL mode with synchronous FULL, PostgreSQL
+with synchronous_commit.
+
+Writers take turns, from their first statement to their commit: on SQLite by BEGIN IMMEDIATE, on PostgreSQL by an
+advisory lock of the transaction. Every write appends to the one log, so they could not overlap for long anyway; taking
+turns from the start means that nothing ever fails to serialise, deadlocks or has to be repeated, on either database,
+and that rows are numbered in the order of their commits. Readers see one snapshot and wait for nobody.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import URL, Connection, Engine, event, exc, make_url
 
 from node.errors import InvalidInput, Unavailable
 from node.ports.claims import Claims
@@ -36,76 +41,157 @@ from node.storage.providers import SqlProviders
 from node.storage.requests import SqlNonces, SqlOutbox
 from node.storage.uploads import SqlUploads
 
+#: Whoever writes to one PostgreSQL database takes turns by this number.
+WRITERS_LOCK = int.from_bytes(b"hallmark")
+#: So long a writer waits for those before it.
+BUSY_SECONDS = 30
+#: A process that stops in the middle of a transaction loses it after that, so that the others can go on.
+STOPPED_SECONDS = 120
+#: Connections of one process.
+POOL_SIZE = 32
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    f"busy_timeout={1000 * BUSY_SECONDS}",
+)
+_SETTINGS = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+    f"SET lock_timeout = '{BUSY_SECONDS}s'",
+    f"SET idle_in_transaction_session_timeout = '{STOPPED_SECONDS}s'",
+)
+
 
 def open_engine(url: str) -> Engine:
-    """An engine with its tables made.
+    """An engine with its tables made. `postgresql://` means the driver psycopg.
 
     Raises:
         InvalidInput: the URL is none, or names a kind of database that this machine has no driver for.
         Unavailable: the database cannot be opened; the message says why.
     """
     try:
-        engine = sqlalchemy.create_engine(url)
-    except (ArgumentError, ImportError) as fault:
+        engine = sqlalchemy.create_engine(_with_driver(make_url(url)), pool_size=POOL_SIZE, pool_pre_ping=True)
+    except (exc.ArgumentError, ImportError) as fault:
         raise InvalidInput(f"The database URL cannot be used: {fault}.", field="database") from fault
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _configure_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
+    else:
+        raise InvalidInput(
+            f"The database URL names {engine.dialect.name}.", fix="Use SQLite or PostgreSQL.", field="database"
+        )
     try:
         schema.metadata.create_all(engine)
-    except DatabaseError as fault:
+    except exc.DatabaseError as fault:
         raise Unavailable(f"The database {engine.url!r} cannot be opened: {fault.orig}.") from fault
     return engine
 
 
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
 def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the "begin" hook decides; Python's driver would begin too late
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_immediate(connection: Connection) -> None:
-    """No reader turns writer half-way, so nobody meets a stale snapshot. Past SQLAlchemy, which would take as long to
-    say this as the driver takes for three queries. Raises Unavailable when the writers before are not done in time."""
-    try:
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as fault:
-        raise Unavailable(f"The database is busy: {fault}.", fix="Repeat the request.") from fault
+def _configure_postgresql(connection: Any, _record: object) -> None:
+    connection.autocommit = True
+    for setting in _SETTINGS:
+        connection.execute(setting)
+    connection.autocommit = False
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Past SQLAlchemy, which would take as long to say this as the driver takes for three queries."""
+    cursor, read_only = connection.connection.cursor(), _is_read_only(connection)
+    cursor.execute(f"PRAGMA query_only={read_only:d}")
+    cursor.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    connection.connection.cursor().execute(
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+        if _is_read_only(connection)
+        else f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
+    )
+
+
+def _is_read_only(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("read_only"))
+
+
+class SqlUnits:
+    """Begins transactions. `escrow_over` binds the escrow to their connection: state and money commit together."""
+
+    def __init__(self, engine: Engine, escrow_over: Callable[[Connection], Escrow]) -> None:
+        self._writer, self._reader = engine, engine.execution_options(read_only=True)
+        self._escrow_over = escrow_over
+
+    def __call__(self, *, read_only: bool = False) -> SqlUnitOfWork:
+        return SqlUnitOfWork(self._reader if read_only else self._writer, self._escrow_over)
 
 
 class SqlUnitOfWork:
-    """One transaction. `escrow_over` binds the escrow to the same connection: state and money commit together."""
+    """One transaction. A database that fails under it is Unavailable, whatever it was doing."""
 
     def __init__(self, engine: Engine, escrow_over: Callable[[Connection], Escrow]) -> None:
         self._engine = engine
         self._escrow_over = escrow_over
 
     def __enter__(self) -> Self:
-        self._connection = self._engine.connect()
-        self._transaction = self._connection.begin()
-        connection = self._connection
+        with _told(self._engine):
+            connection = self._connection = self._engine.connect()
+            try:
+                self._transaction = connection.begin()
+            except BaseException:
+                connection.close()
+                raise
         self.claims: Claims = SqlClaims(connection)
         self.data_sets: DataSets = SqlDataSets(connection)
+        self.escrow: Escrow = self._escrow_over(connection)
+        self.events: Events = SqlEvents(connection)
+        self.files: Files = SqlFiles(connection)
         self.jobs: Jobs = SqlJobs(connection)
         self.leases: Leases = SqlLeases(connection)
+        self.log: Log = SqlLog(connection)
+        self.messages: Messages = SqlMessages(connection)
         self.nonces: Nonces = SqlNonces(connection)
         self.outbox: Outbox = SqlOutbox(connection)
         self.providers: Providers = SqlProviders(connection)
-        self.uploads: Uploads = SqlUploads(connection)
-        self.messages: Messages = SqlMessages(connection)
         self.secrets: Secrets = SqlSecrets(connection)
-        self.files: Files = SqlFiles(connection)
-        self.events: Events = SqlEvents(connection)
-        self.log: Log = SqlLog(connection)
-        self.escrow = self._escrow_over(connection)
+        self.uploads: Uploads = SqlUploads(connection)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._transaction.is_active:
-            self._transaction.rollback()
-        self._connection.close()
+        with _told(self._engine):
+            try:
+                if self._transaction.is_active:
+                    self._transaction.rollback()
+            finally:
+                self._connection.close()
+            if isinstance(error, exc.DBAPIError):
+                raise error
 
     def commit(self) -> None:
-        self._transaction.commit()
+        with _told(self._engine):
+            self._transaction.commit()
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    """Whatever the database could not do now, as Unavailable. Nothing of how it is reached: clients read this."""
+    driver: Any = engine.dialect.loaded_dbapi
+    faults = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+    try:
+        yield
+    except (*faults, driver.OperationalError, driver.InterfaceError) as fault:
+        raise Unavailable("The database is busy or out of reach.", fix="Repeat the request.") from fault

@@ -38,7 +38,8 @@ class SqlLog:
         return 0 if last is None else last + 1
 
     def leaf_hash(self, index: int) -> bytes:
-        self._require(index + 1)
+        if not 0 <= index < self.size():
+            raise InvalidInput(f"The log has no leaf {index}.", field="index", actual=index)
         return self._nodes([(0, index)])[0, index]
 
     def root(self, size: int) -> Digest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from node.settlement import schema
 from node.storage.database import open_engine
@@ -53,13 +54,38 @@ def postgres_url() -> Iterator[str]:
 
     try:
         run("initdb", "--auth=trust", "--username=hallmark", "--encoding=UTF8", "--no-sync")
-        run("pg_ctl", "-w", "-l", str(log), "-o", f"-k {folder} -c listen_addresses=''", "start")
+        run("pg_ctl", "-w", "-l", str(log), "-o", f"-k {folder} -c listen_addresses='' -c fsync=off", "start")
         try:
             yield f"postgresql+psycopg://hallmark@/postgres?host={folder}"
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new and empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'node.sqlite'}"
+        return
+    server = create_engine(request.getfixturevalue("postgres_url"), isolation_level="AUTOCOMMIT")
+    name = f"test_{secrets.token_hex(8)}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine whose tables are new and empty."""
+    opened = open_engine(database_url)
+    schema.metadata.create_all(opened)
+    yield opened
+    opened.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
