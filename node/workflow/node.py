@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.crypto.digest import Digest
@@ -14,7 +13,7 @@ from node.ports.entropy import Entropy
 from node.ports.inference import Inference
 from node.ports.language_model import LanguageModel
 from node.ports.tokenizer import Tokenizer
-from node.ports.unit_of_work import UnitOfWork
+from node.ports.unit_of_work import Units
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class Limits:
         longest_deadline_seconds: so long at most a bond may be locked in one state.
         least_evaluate_seconds: for one evaluation; a job waits for those before it.
         most_bond_prices: the bond that an offer may ask of this node, in multiples of its price.
+        most_open_upload_bytes: of one party, in uploads that are not finished.
     """
 
     max_length_tokens: int
@@ -40,6 +40,22 @@ class Limits:
     least_reveal_seconds: int = 60
     least_evaluate_seconds: int = 600
     most_bond_prices: int = 2
+    largest_upload_bytes: int = 2 << 30
+    most_open_upload_bytes: int = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What this node proposes where an offer is still to be made. Nobody has to follow it.
+
+    Attributes:
+        price_minor: for 1,000 trained tokens.
+        arbiter: key id; None leaves jobs without a way to challenge their verdict.
+    """
+
+    token: str = "CREDIT"
+    price_minor: int = 100
+    arbiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class Node:
     `prompt_model` lets that model write what phrases continue, instead of a template.
     """
 
-    units: Callable[[], UnitOfWork]
+    units: Units
     blobs: Blobs
     clock: Clock
     entropy: Entropy
@@ -62,6 +78,7 @@ class Node:
     inference: Inference
     adapters: Adapters
     prompt_model: bool = False
+    tariff: Tariff = Tariff()
 
     @property
     def trusted(self) -> dict[str, PublicKey]:
