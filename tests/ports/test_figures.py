@@ -1,0 +1,70 @@
+"""What operators read off the database: sums that agree with the jobs and accounts behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from node.ports.escrow import EscrowCall
+from node.ports.figures import MoneyFigures, StateFigures
+from node.settlement.escrow import ContractEscrow
+from node.settlement.figures import money_by_kind
+from node.storage import schema
+from node.storage.figures import jobs_by_state, outbox_due
+
+
+def filler(column: Any) -> Any:
+    return {int: 0, str: "", bytes: b"", bool: False}[column.type.python_type]
+
+
+def put_job(engine: Engine, name: str, state: str, created_at_ms: int, due_at_ms: int | None) -> None:
+    """A row of the table, with something in each column that demands it."""
+    needed = {
+        column.name: filler(column) for column in schema.jobs.c if not column.nullable and column.name != "number"
+    }
+    told = {"id": name, "state": state, "created_at_ms": created_at_ms, "due_at_ms": due_at_ms}
+    with engine.begin() as connection:
+        connection.execute(schema.jobs.insert().values(needed | told))
+
+
+def test_jobs_are_counted_by_state_and_the_first_to_be_due_is_told(engine: Engine) -> None:
+    put_job(engine, "a", "revealed", 1000, 9000)
+    put_job(engine, "b", "revealed", 2000, 8000)
+    put_job(engine, "c", "settled", 500, None)
+    with engine.begin() as connection:
+        assert jobs_by_state(connection) == (
+            StateFigures("revealed", 2, 1000, 8000),
+            StateFigures("settled", 1, None, None),
+        )
+
+
+def test_an_empty_database_has_figures_too(engine: Engine) -> None:
+    with engine.begin() as connection:
+        assert (jobs_by_state(connection), money_by_kind(connection), outbox_due(connection, 10)) == ((), (), 0)
+
+
+def test_money_is_summed_by_kind_of_account_and_adds_up_to_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        escrow = ContractEscrow(connection)
+        for number, party in enumerate(("alice", "bob")):
+            escrow.deposit(EscrowCall(party, "once", 0), "CREDIT", 100 + number)
+        escrow.place_hold(EscrowCall("alice", "hold", 0), "job-1", "CREDIT", 40, expires_at_ms=10)
+        figures = money_by_kind(connection)
+        accounts = escrow.accounts()
+    assert figures == (
+        MoneyFigures("escrow", "CREDIT", 0, 0),
+        MoneyFigures("external", "CREDIT", -201, 0),
+        MoneyFigures("party", "CREDIT", 201, 40),
+    )
+    assert sum(each.balance_minor for each in figures) == sum(each.balance_minor for each in accounts) == 0
+
+
+@pytest.mark.parametrize(("now_ms", "due"), [(0, 0), (5, 1), (50, 2)])
+def test_the_outbox_counts_what_is_due_only(engine: Engine, now_ms: int, due: int) -> None:
+    with engine.begin() as connection:
+        for not_before_ms in (5, 50, 500):
+            effect = {"kind": "try", "argument": "x", "not_before_ms": not_before_ms}
+            connection.execute(schema.outbox.insert().values(effect))
+        assert outbox_due(connection, now_ms) == due
