@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,14 +19,17 @@ from node.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from node.coordinator.server import Access
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
-    from node.ports.unit_of_work import UnitOfWork
+    from node.ports.unit_of_work import Units
 
 log = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
+
+EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 (only compared)
 
 
 class SystemClock:
@@ -51,11 +55,11 @@ def base_model(settings: Settings, folder: Path | None, report: Report) -> BaseM
     return local_model(folder) if folder else packaged_smollm2(settings.cache / "models", report=report)
 
 
-def units(settings: Settings) -> Callable[[], UnitOfWork]:
+def units(settings: Settings) -> Units:
     """Opens the database, its tables made, and returns what begins a transaction over jobs and money."""
     from node.settlement import schema as money
     from node.settlement.escrow import ContractEscrow
-    from node.storage.database import SqlUnitOfWork, open_engine
+    from node.storage.database import SqlUnits, open_engine
 
     if not settings.database:
         settings.state.mkdir(parents=True, exist_ok=True)
@@ -65,7 +69,7 @@ def units(settings: Settings) -> Callable[[], UnitOfWork]:
     def escrow_over(connection: Connection) -> Escrow:
         return ContractEscrow(connection)
 
-    return lambda: SqlUnitOfWork(engine, escrow_over)
+    return SqlUnits(engine, escrow_over)
 
 
 def run_coordinator(
@@ -85,11 +89,12 @@ def run_coordinator(
 
 async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[[int], None], report: Report) -> None:
     from node.cluster.local_ray import start_local_ray, stop_local_ray
+    from node.coordinator.limits import CallLimits
     from node.coordinator.server import build_server
     from node.coordinator.worker import run_rounds
     from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
-    from node.storage import keys
+    from node.storage import keys, tls
     from node.storage.blobs import FolderBlobs
     from node.verifier.actor import start_verifier
     from node.verifier.adapters import FolderAdapters
@@ -100,8 +105,8 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     require_port(settings.listen)  # seconds, not a minute, until a busy port is said
+    tls.make_operator(settings.home, server_names(settings.listen), now_ms=SystemClock().now_ms())
     key, log_key = (keys.load_or_create(settings.key_file(name)) for name in ("coordinator", "log"))
-    keys.write_trust(settings.trust_file, coordinator=key.public, log=log_key.public)
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
     limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
     report("Starting the verifier: one warm vLLM engine in a Ray actor.")
@@ -129,7 +134,13 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             adapters=FolderAdapters(settings.state / "adapters", model),
             prompt_model=settings.prompt_model,
         )
-        server, port = build_server(node, settings.listen)
+        calls = CallLimits(
+            calls_per_second=settings.calls_per_second,
+            burst_calls=round(2 * settings.calls_per_second),
+            streams=settings.streams_per_party,
+            connections=settings.max_connections,
+        )
+        built = build_server(node, settings.listen, access(settings.home), limits=calls)
         warm = asyncio.ensure_future(asyncio.to_thread(verifier.wait_until_ready))
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({warm, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -137,14 +148,32 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             return
         warm.result()
         worker = threading.Thread(target=run_rounds, args=(node, worker_stop), name="worker", daemon=True)
-        await server.start()
+        await built.server.start()
         worker.start()
-        ready(port)
+        ready(built.port)
         await stopped
-        await server.stop(grace=2)
+        await built.server.stop(grace=2)
     finally:
         worker_stop.set()
         stop_local_ray(local_ray)
+
+
+def access(home: Path) -> Access:
+    """What the server asks its operator's home: certificates at each connection, who was revoked at each call."""
+    from node.coordinator.server import Access
+    from node.storage import tls
+
+    return Access(
+        credential=lambda: tls.server_credential(home),
+        authorities=lambda: tls.authorities_file(home).read_bytes(),
+        revoked=tls.Revocations(home),
+    )
+
+
+def server_names(listen: str) -> list[str]:
+    """Under which host name or address a server at HOST:PORT is called: this machine's if it listens everywhere."""
+    host = listen.rpartition(":")[0].strip("[]")
+    return [socket.gethostname() if host in EVERYWHERE else host]
 
 
 def run_provider(
@@ -189,8 +218,6 @@ def run_provider(
 
 def require_port(address: str) -> None:
     """Raises InvalidInput if this is no HOST:PORT, Unavailable if nobody can listen there now."""
-    import socket
-
     host, separator, port = address.rpartition(":")
     if not separator or not host or not port.isdecimal() or int(port) > 65_535:
         raise InvalidInput(

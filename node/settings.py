@@ -55,6 +55,15 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the coordinator; port 0 takes any free one."""
 
+    calls_per_second: Annotated[float, Field(gt=0)] = 200
+    """How many calls of one party are served, on average; twice as many may come at once."""
+
+    streams_per_party: Annotated[int, Field(gt=0)] = 16
+    """How many watches and downloads one party may have open."""
+
+    max_connections: Annotated[int, Field(gt=0)] = 1000
+    """How many connections are served at the same time."""
+
     max_length_tokens: int = 1024
     """The longest row that the verifier is started for; rows are shorter still where the base model's context is."""
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import calibrate, config, coordinator, escrow, plan, provider, receipt, redteam, vet
+from node.cli import calibrate, config, coordinator, escrow, init, plan, provider, receipt, redteam, vet
 from node.cli.demo import command as demo
 
 #: The first matching row decides.
@@ -38,6 +38,8 @@ app.command("demo")(demo.demo)
 app.command("vet")(vet.vet)
 app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate)
+app.command("init")(init.init)
+app.command("admit")(init.admit)
 app.add_typer(receipt.app, name="receipt")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -20,9 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Does the rest of a call, and gives its answer; None if answers are streamed.
 Serve = Callable[[], Awaitable[Any]]
-
-if TYPE_CHECKING:
-    Context = grpc.aio.ServicerContext[Any, Any]  # generic for type checkers only
+#: Generic for type checkers only.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class Interceptor(grpc.aio.ServerInterceptor):

@@ -1,17 +1,28 @@
-"""The listening gRPC server: services, limits, and the interceptor that turns errors into statuses."""
+"""The listening gRPC server: TLS that knows every caller, the chain of interceptors, and the services behind it.
+
+There is no unencrypted and no anonymous way in: health and reflection, too, are for admitted parties.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
+from node.coordinator.authentication import Identification, Signatures, once_per_request
+from node.coordinator.interceptors import ErrorsToStatuses
+from node.coordinator.limits import GRANTED, CallLimits, Limits
 from node.coordinator.services import datasets, escrow, jobs, providers
 from node.coordinator.services import node as node_service
-from node.errors import HallmarkError, Unavailable
-from node.wire import status
+from node.crypto.certificates import Credential
+from node.errors import Unavailable
+from node.telemetry.interceptor import Telemetry
+from node.wire.channel import wall_ms
 from node.wire.hallmark.v1 import (
     datasets_pb2_grpc,
     escrow_pb2_grpc,
@@ -19,90 +30,108 @@ from node.wire.hallmark.v1 import (
     node_pb2_grpc,
     providers_pb2_grpc,
 )
+from node.wire.methods import SERVICES as NAMES
 from node.workflow.node import Node
 
-log = logging.getLogger(__name__)
-
-OPTIONS = (
-    ("grpc.max_receive_message_length", 8 << 20),
-    ("grpc.max_send_message_length", 64 << 20),
-    ("grpc.so_reuseport", 0),  # a busy port is an error, not a silent sharing
+#: What registers a service, and what makes its servicer.
+SERVICES: tuple[tuple[Callable[[Any, Any], None], Callable[[Node], Any]], ...] = (
+    (node_pb2_grpc.add_NodeServiceServicer_to_server, node_service.NodeService),
+    (datasets_pb2_grpc.add_DatasetServiceServicer_to_server, datasets.DatasetService),
+    (jobs_pb2_grpc.add_JobServiceServicer_to_server, jobs.JobService),
+    (providers_pb2_grpc.add_ProviderServiceServicer_to_server, providers.ProviderService),
+    (escrow_pb2_grpc.add_EscrowServiceServicer_to_server, escrow.EscrowService),
 )
 
 
-def build_server(node: Node, address: str) -> tuple[grpc.aio.Server, int]:
-    """A server bound to `address`, not started yet, and its port.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may connect. Everything is asked anew each time, so that files may change while the server runs.
 
-    The channel is not encrypted: bind it to loopback, or put it behind something that is.
+    Attributes:
+        credential: the server's certificate and key, at every connection.
+        authorities: certificates (PEM) of whoever may certify parties, at every connection.
+        revoked: key ids that are refused, at every call.
+    """
+
+    credential: Callable[[], Credential]
+    authorities: Callable[[], bytes]
+    revoked: Callable[[], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A server that is bound to `port` and not started yet; whoever drains it tells `health` first."""
+
+    server: grpc.aio.Server
+    port: int
+    health: health_aio.HealthServicer
+
+
+def build_server(
+    node: Node,
+    address: str,
+    access: Access,
+    *,
+    limits: CallLimits = GRANTED,
+    now_ms: Callable[[], int] = wall_ms,
+) -> Built:
+    """A server of all services, bound to `address`.
+
+    Args:
+        now_ms: wall time, which certificates and signed requests are about.
 
     Raises:
         Unavailable: the port is busy or the address is not this machine's.
+        NotFound: this node has no server certificate.
     """
-    server = grpc.aio.server(interceptors=[ErrorsToStatuses()], options=OPTIONS)
-    node_pb2_grpc.add_NodeServiceServicer_to_server(node_service.NodeService(node), server)
-    datasets_pb2_grpc.add_DatasetServiceServicer_to_server(datasets.DatasetService(node), server)
-    jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs.JobService(node), server)
-    providers_pb2_grpc.add_ProviderServiceServicer_to_server(providers.ProviderService(node), server)
-    escrow_pb2_grpc.add_EscrowServiceServicer_to_server(escrow.EscrowService(node), server)
+    node = replace(node, units=once_per_request(node.units))
+    server = grpc.aio.server(
+        interceptors=[
+            Telemetry(),
+            ErrorsToStatuses(),
+            Identification(access.revoked, now_ms),
+            Limits(limits),
+            Signatures(node.key.public.key_id, node.units, now_ms),
+        ],
+        options=(
+            ("grpc.max_receive_message_length", limits.message_bytes),
+            ("grpc.max_send_message_length", 64 << 20),
+            ("grpc.max_allowed_incoming_connections", limits.connections),
+            ("grpc.max_concurrent_streams", 4 * limits.streams),  # of one connection, calls with one answer included
+            ("grpc.so_reuseport", 0),  # a busy port is an error, not a silent sharing
+        ),
+    )
+    for register, make in SERVICES:
+        register(make(node), server)
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection([*NAMES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name], server)
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, _credentials(access))
     except RuntimeError as fault:
         raise Unavailable(
             f"Cannot listen on {address}: the port is busy or the address is not this machine's.",
             fix="Stop what uses it, or choose another with --listen HOST:PORT.",
         ) from fault
-    return server, port
+    return Built(server, port, health)
 
 
-class ErrorsToStatuses(grpc.aio.ServerInterceptor):
-    """Errors of ours become statuses with details; anything else becomes INTERNAL without a word of what it was."""
+def _credentials(access: Access) -> grpc.ServerCredentials:
+    """Asks for the certificates at every handshake, and tells gRPC if they have changed."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler
-        if handler.response_streaming:
-            return _with(handler, unary_stream=_streaming(handler.unary_stream))
-        if handler.request_streaming:
-            return _with(handler, stream_unary=_single(handler.stream_unary))
-        return _with(handler, unary_unary=_single(handler.unary_unary))
+    def read() -> tuple[bytes, bytes, bytes]:
+        credential = access.credential()
+        return credential.key, credential.certificate, access.authorities()
 
+    def configuration(content: tuple[bytes, bytes, bytes]) -> Any:
+        key, certificate, authorities = content
+        return grpc.ssl_server_certificate_configuration([(key, certificate)], root_certificates=authorities)
 
-def _with(handler: Any, **behaviour: Any) -> Any:
-    kind, function = next(iter(behaviour.items()))
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(function, handler.request_deserializer, handler.response_serializer)
+    known = read()
 
+    def changed() -> Any:
+        nonlocal known
+        former, known = known, read()
+        return configuration(known) if known != former else None
 
-def _single(behaviour: Any) -> Any:
-    async def call(request: Any, context: Any) -> Any:
-        try:
-            return await behaviour(request, context)
-        except Exception as fault:
-            return await _abort(context, fault)
-
-    return call
-
-
-def _streaming(behaviour: Any) -> Any:
-    async def call(request: Any, context: Any) -> Any:
-        try:
-            async for item in behaviour(request, context):
-                yield item
-        except Exception as fault:
-            await _abort(context, fault)
-
-    return call
-
-
-async def _abort(context: Any, fault: Exception) -> None:
-    if isinstance(fault, HallmarkError):
-        await context.abort(status.status_of(fault), status.summary_of(fault), status.details_of(fault))
-    if isinstance(fault, grpc.aio.AbortError):
-        raise fault
-    log.exception("a call failed for a reason of ours")
-    await context.abort(grpc.StatusCode.INTERNAL, "The coordinator failed; its log says why.")
+    return grpc.dynamic_ssl_server_credentials(configuration(known), changed, require_client_authentication=True)

@@ -38,7 +38,12 @@ def read_or_create(file: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Writes a file whole or not at all, readable by its owner alone: another process may read it meanwhile."""
+    """Writes a file whole or not at all, readable by its owner alone: another process may read it meanwhile.
+
+    A file that has this content already is left as it is, so that nobody takes it for changed.
+    """
+    if file.exists() and file.read_bytes() == content:
+        return
     _make_private(file.parent)
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(descriptor, "wb") as out:

@@ -14,6 +14,7 @@ owner alone. Knows no network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -206,7 +207,13 @@ def end_rollover(home: Path, *, now_ms: int) -> Path:
 
 
 def revoke(home: Path, key_id: str) -> None:
-    """From the next call on this party is refused, whatever its certificate says. Open streams end by themselves."""
+    """From the next call on this party is refused, whatever its certificate says. Open streams end by themselves.
+
+    Raises:
+        InvalidInput: this is no key id.
+    """
+    if re.fullmatch("ed25519:[0-9a-f]{32}", key_id) is None:
+        raise InvalidInput(f"{key_id!r} is no key id: `ed25519:` and 32 hexadecimal digits.", field="revoke")
     keys.replace_file(revoked_file(home), "".join(f"{each}\n" for each in sorted({*revoked(home), key_id})).encode())
 
 
