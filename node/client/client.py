@@ -1,6 +1,6 @@
 """An async client of a coordinator: what a gRPC client would write first.
 
-async with Client("127.0.0.1:50051", key) as client:
+async with Client("127.0.0.1:50051", identity) as client:
     data_set = await client.upload_data_set(jsonl_bytes)
     job = await client.create_job(offer)
     async for event in client.watch(job): ...
@@ -16,8 +16,9 @@ import grpc
 
 from node.core.events import JobEvent
 from node.core.messages import Offer, seal
-from node.crypto.signing import PrivateKey
+from node.crypto.certificates import Identity
 from node.wire import status, translate
+from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import (
     common_pb2,
     datasets_pb2,
@@ -31,24 +32,22 @@ from node.wire.hallmark.v1 import (
 )
 
 CHUNK_BYTES = 1 << 20
-MAX_RECEIPT_BYTES = 64 << 20
 
 T = TypeVar("T")
 
 
 class Client:
-    """One connection; `key` signs offers. The channel is not encrypted: for loopback, or behind something that is.
+    """One connection of one party, whose key signs offers.
 
     Every method raises the coordinator's refusal as the error of ours that it is, `Unavailable` if nobody answers.
     """
 
-    def __init__(self, address: str, key: PrivateKey) -> None:
+    def __init__(self, address: str, identity: Identity) -> None:
         self._address = address
-        self._key = key
+        self._identity = identity
 
     async def __aenter__(self) -> Self:
-        options = (("grpc.max_receive_message_length", MAX_RECEIPT_BYTES),)
-        self._channel = grpc.aio.insecure_channel(self._address, options=options)
+        self._channel = open_channel(self._address, self._identity)
         self._jobs: Any = jobs_pb2_grpc.JobServiceStub(self._channel)
         self._escrow: Any = escrow_pb2_grpc.EscrowServiceStub(self._channel)
         return self
@@ -76,7 +75,7 @@ class Client:
 
     async def create_job(self, offer: Offer) -> jobs_pb2.Job:
         """Signs and places an offer. Repeating the same offer returns the same job."""
-        envelope = translate.envelope_to_wire(seal(offer, self._key))
+        envelope = translate.envelope_to_wire(seal(offer, self._identity.key))
         return await _answer(self._jobs.CreateJob(jobs_pb2.CreateJobRequest(offer=envelope)))
 
     async def job(self, name: str) -> jobs_pb2.Job:

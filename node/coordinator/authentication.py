@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -139,7 +139,7 @@ class Signatures(Interceptor):
                 raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
 
     def _spend(self, request: _OnceOnly) -> None:
-        with self._units() as unit:
+        with suppress(PermissionRefused), self._units() as unit:  # a commit of unknown outcome may have spent it
             request.commit(unit)
 
 
