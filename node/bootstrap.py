@@ -17,17 +17,21 @@ from node.errors import InvalidInput, Unavailable
 from node.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
 
     from node.coordinator.server import Access
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
     from node.ports.unit_of_work import Units
+    from node.telemetry.metrics import FiguresCollector
 
 log = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
+
+#: Of a process that a second signal ended: 128 + SIGTERM.
+QUIT_EXIT_CODE = 143
 
 EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 (only compared)
 
@@ -55,16 +59,22 @@ def base_model(settings: Settings, folder: Path | None, report: Report) -> BaseM
     return local_model(folder) if folder else packaged_smollm2(settings.cache / "models", report=report)
 
 
-def units(settings: Settings) -> Units:
-    """Opens the database, its tables made, and returns what begins a transaction over jobs and money."""
+def database(settings: Settings) -> Engine:
+    """The database, its tables made."""
     from node.settlement import schema as money
-    from node.settlement.escrow import ContractEscrow
-    from node.storage.database import SqlUnits, open_engine
+    from node.storage.database import open_engine
 
     if not settings.database:
         settings.state.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.database_url)
     money.metadata.create_all(engine)
+    return engine
+
+
+def units(engine: Engine) -> Units:
+    """What begins a transaction over jobs and money."""
+    from node.settlement.escrow import ContractEscrow
+    from node.storage.database import SqlUnits
 
     def escrow_over(connection: Connection) -> Escrow:
         return ContractEscrow(connection)
@@ -72,10 +82,38 @@ def units(settings: Settings) -> Units:
     return SqlUnits(engine, escrow_over)
 
 
+def collector(settings: Settings, engine: Engine) -> FiguresCollector:
+    """What metrics tell of the database and of the certificates, read whenever somebody asks."""
+    from node.ports.figures import Figures
+    from node.settlement.figures import money_by_kind
+    from node.storage import figures, tls
+    from node.storage.log import SqlLog
+    from node.telemetry.metrics import FiguresCollector
+
+    clock, reader, folder = SystemClock(), engine.execution_options(read_only=True), settings.home / "tls"
+
+    def read() -> Figures:
+        with reader.begin() as connection:
+            return Figures(
+                jobs=figures.jobs_by_state(connection),
+                money=money_by_kind(connection),
+                log_size=SqlLog(connection).size(),
+                outbox_due=figures.outbox_due(connection, clock.now_ms()),
+            )
+
+    def certificates() -> dict[str, float]:
+        ends = tls.certificate_ends(settings.home)
+        return {str(file.relative_to(folder).with_suffix("")): end_ms / 1000 for file, end_ms in ends.items()}
+
+    return FiguresCollector(read, certificates)
+
+
 def run_coordinator(
     settings: Settings, model_folder: Path | None, *, ready: Callable[[int], None], report: Report
 ) -> None:
-    """Serves until SIGTERM or SIGINT; then stops listening, lets the verifier go and returns.
+    """Serves until SIGTERM or SIGINT; then takes no more calls, lets those in progress end, and returns.
+
+    A second signal ends the process at once, as a crash would: whatever was acknowledged is in the database.
 
     Args:
         ready: called with the port once clients are served.
@@ -96,17 +134,28 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.models.chat import ChatTokenizer
     from node.storage import keys, tls
     from node.storage.blobs import FolderBlobs
+    from node.telemetry import metrics, tracing
     from node.verifier.actor import start_verifier
     from node.verifier.adapters import FolderAdapters
     from node.workflow.node import Limits, Node
 
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
+    def stop_or_quit() -> None:
+        if stop.is_set():
+            os._exit(QUIT_EXIT_CODE)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop_or_quit)
+
+    tracing.configure("hallmark-coordinator")
     require_port(settings.listen)  # seconds, not a minute, until a busy port is said
     tls.make_operator(settings.home, server_names(settings.listen), now_ms=SystemClock().now_ms())
     key, log_key = (keys.load_or_create(settings.key_file(name)) for name in ("coordinator", "log"))
+    engine = database(settings)
+    if settings.metrics_listen:
+        metrics.serve(settings.metrics_listen, collector(settings, engine))
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
     limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
     report("Starting the verifier: one warm vLLM engine in a Ray actor.")
@@ -120,7 +169,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             scratch=settings.state / "verifier",
         )
         node = Node(
-            units=units(settings),
+            units=units(engine),
             blobs=FolderBlobs(settings.state / "blobs"),
             clock=SystemClock(),
             entropy=SystemEntropy(),
@@ -152,7 +201,8 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         worker.start()
         ready(built.port)
         await stopped
-        await built.server.stop(grace=2)
+        worker_stop.set()
+        await asyncio.gather(built.stop(settings.drain_seconds), asyncio.to_thread(worker.join, settings.drain_seconds))
     finally:
         worker_stop.set()
         stop_local_ray(local_ray)

@@ -5,6 +5,7 @@ There is no unencrypted and no anonymous way in: health and reflection, too, are
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +16,10 @@ from grpc_health.v1.health import aio as health_aio  # type: ignore[import-untyp
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from node.coordinator.authentication import Identification, Signatures, once_per_request
+from node.coordinator.drain import Drain
 from node.coordinator.interceptors import ErrorsToStatuses
 from node.coordinator.limits import GRANTED, CallLimits, Limits
-from node.coordinator.services import datasets, escrow, jobs, providers
+from node.coordinator.services import datasets, escrow, jobs, providers, uploads
 from node.coordinator.services import node as node_service
 from node.crypto.certificates import Credential
 from node.errors import Unavailable
@@ -29,6 +31,7 @@ from node.wire.hallmark.v1 import (
     jobs_pb2_grpc,
     node_pb2_grpc,
     providers_pb2_grpc,
+    uploads_pb2_grpc,
 )
 from node.wire.methods import SERVICES as NAMES
 from node.workflow.node import Node
@@ -36,11 +39,16 @@ from node.workflow.node import Node
 #: What registers a service, and what makes its servicer.
 SERVICES: tuple[tuple[Callable[[Any, Any], None], Callable[[Node], Any]], ...] = (
     (node_pb2_grpc.add_NodeServiceServicer_to_server, node_service.NodeService),
+    (uploads_pb2_grpc.add_UploadServiceServicer_to_server, uploads.UploadService),
     (datasets_pb2_grpc.add_DatasetServiceServicer_to_server, datasets.DatasetService),
     (jobs_pb2_grpc.add_JobServiceServicer_to_server, jobs.JobService),
     (providers_pb2_grpc.add_ProviderServiceServicer_to_server, providers.ProviderService),
     (escrow_pb2_grpc.add_EscrowServiceServicer_to_server, escrow.EscrowService),
 )
+
+
+#: So long those who watch its health hear that a server goes down before it does.
+NOTICE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,19 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A server that is bound to `port` and not started yet; whoever drains it tells `health` first."""
+    """A server that is bound to `port` and not started yet."""
 
     server: grpc.aio.Server
     port: int
     health: health_aio.HealthServicer
+    drain: Drain
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no more calls: tells whoever watches its health, ends streams, and gives other calls so long to end."""
+        await self.health.enter_graceful_shutdown()
+        await asyncio.sleep(NOTICE_SECONDS)
+        self.drain.begin()
+        await self.server.stop(grace_seconds)
 
 
 def build_server(
@@ -84,13 +100,14 @@ def build_server(
         Unavailable: the port is busy or the address is not this machine's.
         NotFound: this node has no server certificate.
     """
-    node = replace(node, units=once_per_request(node.units))
+    node, drain = replace(node, units=once_per_request(node.units)), Drain()
     server = grpc.aio.server(
         interceptors=[
             Telemetry(),
             ErrorsToStatuses(),
             Identification(access.revoked, now_ms),
             Limits(limits),
+            drain,
             Signatures(node.key.public.key_id, node.units, now_ms),
         ],
         options=(
@@ -113,7 +130,7 @@ def build_server(
             f"Cannot listen on {address}: the port is busy or the address is not this machine's.",
             fix="Stop what uses it, or choose another with --listen HOST:PORT.",
         ) from fault
-    return Built(server, port, health)
+    return Built(server, port, health, drain)
 
 
 def _credentials(access: Access) -> grpc.ServerCredentials:

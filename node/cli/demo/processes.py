@@ -16,6 +16,8 @@ from typing import IO, Self
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 10
+#: Nobody collects metrics here, people read the logs, and Ctrl-C is quick.
+SETTINGS = {"HALLMARK_METRICS_LISTEN": "", "HALLMARK_LOG_FORMAT": "console", "HALLMARK_DRAIN_SECONDS": "2"}
 
 
 class Processes:
@@ -54,7 +56,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "HALLMARK_METRICS_LISTEN": "", "HALLMARK_LOG_FORMAT": "console"},
+                env=os.environ | SETTINGS,
                 start_new_session=True,  # Ctrl-C is ours to pass on
                 preexec_fn=_end_with_parent,
             )
