@@ -19,7 +19,7 @@ from typing import Any, Self
 import sqlalchemy
 from sqlalchemy import URL, Connection, Engine, event, exc, make_url
 
-from node.errors import InvalidInput, Unavailable
+from node.errors import HallmarkError, InvalidInput, Unavailable
 from node.ports.claims import Claims
 from node.ports.data_sets import DataSets
 from node.ports.escrow import Escrow
@@ -31,12 +31,12 @@ from node.ports.outbox import Outbox
 from node.ports.providers import Providers
 from node.ports.unit_of_work import Events, Files, Messages, Secrets
 from node.ports.uploads import Uploads
-from node.storage import schema
 from node.storage.data_sets import SqlDataSets
 from node.storage.fences import SqlClaims, SqlLeases
 from node.storage.job_records import SqlEvents, SqlFiles, SqlMessages, SqlSecrets
 from node.storage.jobs import SqlJobs
 from node.storage.log import SqlLog
+from node.storage.migrations import bring_up_to_date
 from node.storage.providers import SqlProviders
 from node.storage.requests import SqlNonces, SqlOutbox
 from node.storage.uploads import SqlUploads
@@ -64,11 +64,11 @@ _SETTINGS = (
 
 
 def open_engine(url: str) -> Engine:
-    """An engine with its tables made. `postgresql://` means the driver psycopg.
+    """An engine whose database is up to date, money's tables included. `postgresql://` means the driver psycopg.
 
     Raises:
         InvalidInput: the URL is none, or names a kind of database that this machine has no driver for.
-        Unavailable: the database cannot be opened; the message says why.
+        Unavailable: the database cannot be opened, or is of a newer version; the message says why.
     """
     try:
         engine = sqlalchemy.create_engine(_with_driver(make_url(url)), pool_size=POOL_SIZE, pool_pre_ping=True)
@@ -85,9 +85,13 @@ def open_engine(url: str) -> Engine:
             f"The database URL names {engine.dialect.name}.", fix="Use SQLite or PostgreSQL.", field="database"
         )
     try:
-        schema.metadata.create_all(engine)
+        bring_up_to_date(engine)
     except exc.DatabaseError as fault:
+        engine.dispose()
         raise Unavailable(f"The database {engine.url!r} cannot be opened: {fault.orig}.") from fault
+    except HallmarkError:
+        engine.dispose()
+        raise
     return engine
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -37,7 +38,7 @@ data_sets = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("number", Serial, primary_key=True, autoincrement=True),
+    Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
     Column("client", String(64), nullable=False),
@@ -50,6 +51,7 @@ jobs = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("due_at_ms", BigInteger),
     Column("outcome", String(16)),
+    ForeignKeyConstraint(["client", "data_set"], ["data_sets.owner", "data_sets.digest"], name="jobs_over_own_data"),
     Index("jobs_by_state", "state", "number"),
     Index("jobs_by_due", "due_at_ms"),
     Index("jobs_by_client", "client", "number"),
@@ -127,14 +129,14 @@ messages = Table(
     Column("job", String(64), ForeignKey("jobs.id"), primary_key=True),
     Column("sequence", Integer, primary_key=True),
     Column("envelope", LargeBinary, nullable=False),
-    Column("log_index", BigInteger, nullable=False, unique=True),
+    Column("log_index", Integer, nullable=False, unique=True),
 )
 
 log_nodes = Table(
     "log_nodes",
     metadata,
     Column("level", Integer, primary_key=True, autoincrement=False),
-    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("index", Integer, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, nullable=False),
 )
 
