@@ -60,15 +60,12 @@ def base_model(settings: Settings, folder: Path | None, report: Report) -> BaseM
 
 
 def database(settings: Settings) -> Engine:
-    """The database, its tables made."""
-    from node.settlement import schema as money
+    """The database, up to date."""
     from node.storage.database import open_engine
 
     if not settings.database:
         settings.state.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.database_url)
-    money.metadata.create_all(engine)
-    return engine
+    return open_engine(settings.database_url)
 
 
 def units(engine: Engine) -> Units:

@@ -25,7 +25,6 @@ from sqlalchemy import Engine
 
 from contracts_sim import Amount, Call, Contract, Terms
 from node.ports.escrow import EscrowCall
-from node.settlement import schema
 from node.settlement.escrow import ContractEscrow
 from node.settlement.sql_state import SqlState
 from node.storage.database import open_engine
@@ -158,7 +157,6 @@ def write_again(settled: sqlite3.Connection, copy: sqlite3.Connection, groups: l
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-escrow-", dir=Path.cwd()) as folder:
         engine = open_engine(f"sqlite:///{folder}/escrow.sqlite")
-        schema.metadata.create_all(engine)
         jobs = [f"job-{number}" for number in range(ROUNDS * (ALONE + GROUP * GROUPS))]
         evaluate_all(engine, jobs)
         raw, settled, copy = (bare(f"{folder}/{name}.sqlite") for name in ("raw", "escrow", "copy"))

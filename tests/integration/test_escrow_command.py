@@ -13,7 +13,6 @@ from node.core.job import Deadlines
 from node.core.messages import Money
 from node.errors import HallmarkError, InvalidInput, NotFound
 from node.ports.escrow import EscrowCall, JobTerms
-from node.settlement import schema
 from node.settlement.escrow import ContractEscrow
 from node.storage.database import open_engine
 
@@ -22,7 +21,6 @@ from node.storage.database import open_engine
 def url(tmp_path: Path) -> str:
     """A database with a deposit and an offer."""
     engine = open_engine(f"sqlite:///{tmp_path / 'node.sqlite'}")
-    schema.metadata.create_all(engine)
     with engine.begin() as connection:
         escrow = ContractEscrow(connection)
         escrow.deposit(EscrowCall("client", "first", 0), "CREDIT", 12_345)

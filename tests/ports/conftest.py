@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from fakes.databases import sqlite_url
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from node.settlement import schema
 from node.storage.database import open_engine
@@ -67,25 +69,51 @@ def postgres_url() -> Iterator[str]:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new and empty database."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'node.sqlite'}"
-        return
-    server = create_engine(request.getfixturevalue("postgres_url"), isolation_level="AUTOCOMMIT")
-    name = f"test_{secrets.token_hex(8)}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield server.url.set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+    else:
+        with new_database(request.getfixturevalue("postgres_url"), template="template1") as url:
+            yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ready_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new database that is up to date."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path / "node.sqlite")
+    else:
+        template = request.getfixturevalue("postgres_template")
+        with new_database(request.getfixturevalue("postgres_url"), template=template) as url:
+            yield url
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """An engine whose tables are new and empty."""
-    opened = open_engine(database_url)
-    schema.metadata.create_all(opened)
+def engine(ready_url: str) -> Iterator[Engine]:
+    """An engine over a new database."""
+    opened = open_engine(ready_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of an up-to-date database that nobody writes to: others are copied from it."""
+    with new_database(postgres_url, template="template1") as url:
+        open_engine(url).dispose()
+        yield make_url(url).database or ""
+
+
+@contextmanager
+def new_database(server_url: str, *, template: str) -> Iterator[str]:
+    server = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    name = f"test_{secrets.token_hex(8)}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

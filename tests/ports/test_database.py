@@ -133,12 +133,10 @@ def impatient(engine: Engine) -> Iterator[None]:
     event.remove(engine, "connect", hurry)
 
 
+@pytest.mark.parametrize("ready_url", ["postgresql"], indirect=True)  # a file does not go away
 def test_a_database_that_goes_away_under_a_transaction_is_unavailable_and_may_come_back(
     engine: Engine, units: SqlUnits
 ) -> None:
-    if engine.dialect.name == "sqlite":
-        pytest.skip("a file does not go away")
-
     def work_on_a_connection_that_ends() -> None:
         with units() as unit:
             with engine.execution_options(read_only=True).connect() as other:

@@ -60,11 +60,11 @@ def test_many_processes_may_open_a_new_database_at_once(database_url: str) -> No
         engine.dispose()
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(engine: Engine, database_url: str) -> None:
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(engine: Engine, ready_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Unavailable, match="newer version of Hallmark: revision 9999") as refusal:
-        open_engine(database_url)
+        open_engine(ready_url)
     assert refusal.value.fix
 
 
