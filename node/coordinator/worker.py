@@ -1,25 +1,34 @@
 """The coordinator's own part of every job: commit, reveal, evaluate, and what follows from silence.
 
 Crash-only: it holds no state but when to try again, and looks at each round for the jobs that wait for this node.
-Two threads: a deadline or a reveal never waits for a model. A late reveal or evaluation is paid out of this node's
-bond, so whoever could make the worker wait could take it: no job may hold up another one.
+Several coordinators may do so over one database: what takes long is claimed first.
+Three threads: a deadline or a reveal never waits for a model, and nothing waits for files to be deleted. A late reveal
+or evaluation is paid out of this node's bond, so whoever could make the worker wait could take it: no job may hold up
+another one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
 
+from node.coordinator.claims import claimed
 from node.core.job import Job, State
 from node.errors import Conflict, Unavailable
+from node.telemetry import steps
 from node.workflow import prepare, record, reveal, settle, verify
 from node.workflow.node import Node
+from node.workflow.tidy import tidy
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.2
+TIDY_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 
 TOLD = {
@@ -32,18 +41,37 @@ Step = Callable[[Node, str], None]
 
 def run_rounds(node: Node, stop: threading.Event) -> None:
     """Works until `stop` is set. A step that could not be done is tried again; a job that moved on is left alone."""
-    prompt = threading.Thread(target=_rounds, args=(node, stop, _prompt_round), name="worker-prompt", daemon=True)
-    prompt.start()
-    _rounds(node, stop, _model_round)
-    prompt.join()
+    model = _ModelRounds(node, stop)
+    others = [
+        threading.Thread(target=_rounds, args=(stop, name, seconds, one_round), name=f"worker-{name}", daemon=True)
+        for name, seconds, one_round in (
+            ("prompt", ROUND_SECONDS, _PromptRounds(node)),
+            ("tidy", TIDY_SECONDS, lambda: tidy(node)),
+        )
+    ]
+    for thread in others:
+        thread.start()
+    _rounds(stop, "model", ROUND_SECONDS, model)
+    for thread in others:
+        thread.join()
+
+
+def _rounds(stop: threading.Event, name: str, seconds: float, one_round: Callable[[], None]) -> None:
+    while not stop.is_set():
+        try:
+            with steps.round_of(name):
+                one_round()
+        except Exception:  # not even the database may end the rounds: every job's deadlines hang on them
+            log.exception("a round failed")
+            stop.wait(RETRY_SECONDS)
+        stop.wait(seconds)
 
 
 class _Rests:
-    """Jobs whose last step failed, and until when they are left alone: the others go on meanwhile."""
+    """Jobs whose last step failed, or that another worker is at, and until when they are left alone."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
-        self.announced: set[tuple[str, State]] = set()
 
     def put(self, job: Job, seconds: float) -> None:
         self._until[job.id] = time.monotonic() + seconds
@@ -54,48 +82,59 @@ class _Rests:
         return [job for job in jobs if job.id not in self._until]
 
 
-def _rounds(node: Node, stop: threading.Event, one_round: Callable[[Node, threading.Event, _Rests], None]) -> None:
-    rests = _Rests()
-    while not stop.is_set():
-        try:
-            one_round(node, stop, rests)
-        except Exception:  # not even the database may end the rounds: every job's deadlines hang on them
-            log.exception("a round failed")
-            stop.wait(RETRY_SECONDS)
-        stop.wait(ROUND_SECONDS)
+class _PromptRounds:
+    """Deadlines and reveals: what needs no model. Each is one transaction, so of two workers one does it."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._rests = _Rests()
+
+    def __call__(self) -> None:
+        for job in self._rests.awake(settle.overdue(self._node)):
+            _step(self._node, job, settle.pass_deadline, self._rests)
+        for job in self._rests.awake(_waiting(self._node, State.UPLOADED)):
+            _step(self._node, job, reveal.reveal, self._rests)
 
 
-def _prompt_round(node: Node, stop: threading.Event, rests: _Rests) -> None:
-    """Deadlines and reveals: what needs no model."""
-    for job in rests.awake(settle.overdue(node)):
-        _step(node, job, settle.pass_deadline, rests)
-    for job in rests.awake(_waiting(node, State.UPLOADED)):
-        _step(node, job, reveal.reveal, rests)
-
-
-def _model_round(node: Node, stop: threading.Event, rests: _Rests) -> None:
+class _ModelRounds:
     """Evaluations, the most urgent first; marks for one new job once nothing is left to evaluate."""
-    while not stop.is_set():
-        for state, step in ((State.REVEALED, verify.evaluate), (State.OFFERED, prepare.prepare)):
-            if waiting := rests.awake(_waiting(node, state)):
-                job = min(waiting, key=lambda job: job.due_at_ms or 0)
-                if (job.id, state) not in rests.announced:
-                    rests.announced.add((job.id, state))
-                    _tell(node, job, TOLD[state])
-                _step(node, job, step, rests)
-                break
-        else:
-            return
+
+    def __init__(self, node: Node, stop: threading.Event) -> None:
+        self._node = node
+        self._stop = stop
+        self._worker = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+        self._rests = _Rests()
+        self._announced: set[tuple[str, State]] = set()
+
+    def __call__(self) -> None:
+        while not self._stop.is_set():
+            for state, step in ((State.REVEALED, verify.evaluate), (State.OFFERED, prepare.prepare)):
+                if waiting := self._rests.awake(_waiting(self._node, state)):
+                    self._do(min(waiting, key=lambda job: job.due_at_ms or 0), step)
+                    break
+            else:
+                return
+
+    def _do(self, job: Job, step: Step) -> None:
+        with contextlib.suppress(Conflict), claimed(self._node, self._worker, job.id) as node:
+            if node is None:
+                self._rests.put(job, ROUND_SECONDS)
+                return
+            if (job.id, job.state) not in self._announced:
+                self._announced.add((job.id, job.state))
+                _tell(node, job, TOLD[job.state])
+            _step(node, job, step, self._rests)
 
 
 def _waiting(node: Node, state: State) -> list[Job]:
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return unit.jobs.in_states([state])
 
 
 def _step(node: Node, job: Job, step: Step, rests: _Rests) -> None:
     try:
-        step(node, job.id)
+        with steps.step(step.__name__, job.id):
+            step(node, job.id)
     except Conflict as moved_on:
         log.info("job %s: %s", job.id, moved_on)
         rests.put(job, ROUND_SECONDS)

@@ -2,197 +2,312 @@
 
 It trusts nothing that it is sent: the offer must be signed by its client and the commit by a coordinator whose key the
 operator pinned, and the rows must have the committed root before a step is trained.
+
+While the coordinator is away it trains on and asks again, ever more slowly. Whenever it stops, a restart goes on: each
+step looks at the job's chain, so what is done is not done again, and repeating what was half done is harmless.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from node.core import dataset
-from node.core.adapter import FILES, adapter_digest
+from node.core.adapter import adapter_digest
+from node.core.capabilities import Capabilities
 from node.core.events import Progress
+from node.core.job import State
 from node.core.manifest import SALT_BYTES, data_tree
-from node.core.messages import (
-    AdapterCommit,
-    Chain,
-    Commit,
-    DataReceipt,
-    Message,
-    Offer,
-    Terms,
-    accept,
-    read_chain,
-    seal,
-)
+from node.core.messages import AdapterCommit, Commit, DataReceipt, Message, Offer, Terms, accept, read_chain, seal
 from node.core.rows import Row
-from node.crypto.digest import Digest
+from node.crypto.digest import Digest, sha256_digest
 from node.crypto.signing import PrivateKey, PublicKey
-from node.errors import HallmarkError, IntegrityFailure, InvalidInput, Unavailable
+from node.errors import (
+    Conflict,
+    HallmarkError,
+    IntegrityFailure,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+)
 from node.ports.fine_tuner import FineTuner
+from node.provider.work import Held, Work
 from node.wire import status, translate
-from node.wire.hallmark.v1 import providers_pb2, providers_pb2_grpc
+from node.wire.hallmark.v1 import common_pb2, providers_pb2, providers_pb2_grpc, uploads_pb2, uploads_pb2_grpc
 
 log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1 << 20
+PIECE_BYTES = 4 << 20
 POLL_SECONDS = 0.5
-#: Metrics are sent at most this often; a step of a small model is faster.
-REPORT_SECONDS = 0.5
-
+#: How soon the agent learns that it shall stop.
+BEAT_SECONDS = 1.0
+#: A coordinator that is away is asked again after at most so long.
+LONGEST_WAIT_SECONDS = 30.0
+#: After a training that died.
+RETRY_SECONDS = 10.0
+#: As many as a request may name.
+MOST_DECLINED = 100
 #: Nobody promises to train faster than this.
 MOST_ROWS_PER_SECOND = 50
-
-T = TypeVar("T")
+#: Where a job is once it no longer needs its provider, and everything went well.
+DELIVERED = (State.UPLOADED, State.REVEALED, State.EVALUATED, State.CHALLENGED, State.SETTLED)
 
 
 class Agent:
-    """One provider at one coordinator.
+    """One provider at one coordinator; one job at a time.
 
     Args:
+        channel: authenticated, see `node.wire.channel`.
         coordinators: keys that this operator pinned, by key id.
         base_models: digest -> folder of the base models on this machine.
+        cancel_training: ends a running training of `fine_tuner` at once, from any thread.
+        work: what is kept of jobs in hand.
     """
 
     def __init__(
         self,
-        address: str,
+        channel: grpc.aio.Channel,
         key: PrivateKey,
         *,
         coordinators: Mapping[str, PublicKey],
         base_models: Mapping[Digest, Path],
         fine_tuner: FineTuner,
+        cancel_training: Callable[[], None],
+        work: Work,
     ) -> None:
         self._key = key
         self._coordinators = coordinators
         self._base_models = base_models
         self._fine_tuner = fine_tuner
-        self._channel = grpc.insecure_channel(address)
-        self._stub: Any = providers_pb2_grpc.ProviderServiceStub(self._channel)
+        self._cancel_training = cancel_training
+        self._work = work
+        self._declined: deque[str] = deque(maxlen=MOST_DECLINED)
+        self._progress: Progress | None = None
+        self._providers: Any = providers_pb2_grpc.ProviderServiceStub(channel)
+        self._uploads: Any = uploads_pb2_grpc.UploadServiceStub(channel)
 
-    def close(self) -> None:
-        self._channel.close()
+    async def register(self, name: str, capabilities: Capabilities) -> None:
+        """Tells the coordinator who this is and what it has."""
+        machine = capabilities.machine
+        request = providers_pb2.RegisterProviderRequest(
+            display_name=name,
+            base_model_digests=[str(digest) for digest in capabilities.base_models],
+            machine=providers_pb2.Machine(
+                gpu_count=machine.gpu_count,
+                gpu_model=machine.gpu_model,
+                cpu_count=machine.cpu_count,
+                memory_bytes=machine.memory_bytes,
+            ),
+        )
+        await _call(self._providers.RegisterProvider, request)
 
-    def run(self, *, once: bool) -> None:
-        """Works on jobs as they come; returns after the first one if `once`.
+    async def run(self, *, once: bool) -> None:
+        """Works on jobs as they come, first on those in hand; returns after the first one if `once`.
+
+        Cancelling it ends a running training and keeps the job: another `run` goes on with it.
 
         Raises:
-            Unavailable: the coordinator cannot be reached.
             IntegrityFailure: the coordinator sent what it had not committed to.
             HallmarkError: if `once`, why the job came to nothing. Otherwise no job ends the work on others.
         """
         while True:
-            lease = self._lease()
-            if lease.job:
-                log.info("leased job %s", lease.job)
-                try:
-                    self._work(lease)
-                except IntegrityFailure:
-                    raise
-                except HallmarkError as fault:
-                    if once:
-                        raise
-                    log.warning("job %s came to nothing: %s", lease.job, fault)
-                    time.sleep(POLL_SECONDS)
+            held = next(self._work.unfinished(self._coordinators), None) or await self._lease()
+            if held is None:
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            try:
+                await self._see_through(held)
+            except Unavailable as fault:  # the training died; the job is still in hand
                 if once:
-                    return
-            else:
-                time.sleep(POLL_SECONDS)
+                    raise
+                log.warning("job %s: %s Trying again in %.0f s.", held.job, fault, RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            except HallmarkError as fault:
+                self._work.drop(held)
+                if once or isinstance(fault, IntegrityFailure):
+                    raise
+                log.warning("job %s came to nothing: %s", held.job, fault)
+                self._declined.append(held.name)
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            self._work.drop(held)
+            if once:
+                return
 
-    def _lease(self) -> providers_pb2.Lease:
+    async def _lease(self) -> Held | None:
         request = providers_pb2.LeaseJobRequest(
-            provider_key_hex=self._key.public.hex, base_model_digests=[str(digest) for digest in self._base_models]
+            base_model_digests=[str(digest) for digest in self._base_models], declined_jobs=self._declined
         )
-        lease: providers_pb2.Lease = _answer(lambda: self._stub.LeaseJob(request, wait_for_ready=True))
-        return lease
+        lease = await _call(self._providers.LeaseJob, request)
+        if not lease.job:
+            return None
+        envelopes = [translate.envelope_from_wire(envelope) for envelope in lease.messages]
+        held = Held(translate.job_id_of(lease.job), lease.fence, read_chain(envelopes, trusted=self._coordinators))
+        if held.job != held.chain.offer.link.job:
+            raise IntegrityFailure("The coordinator leased one job and sent the messages of another.")
+        log.info("leased job %s", held.job)
+        self._work.keep(held)
+        return held
 
-    def _work(self, lease: providers_pb2.Lease) -> None:
-        """One job, from its lease to the upload.
+    async def _see_through(self, held: Held) -> None:
+        """One job to its end, with heartbeats beside.
+
+        Raises:
+            Conflict, NotFound, PermissionRefused: the coordinator does not want this work any more.
+        """
+        self._progress = None
+        if await self._beat(held, None) in DELIVERED:
+            return
+        beats = asyncio.create_task(self._beats(held))
+        steps = asyncio.create_task(self._steps(held))
+        try:
+            await asyncio.wait({beats, steps}, return_when=asyncio.FIRST_COMPLETED)
+            if beats.done():
+                beats.result()
+            await steps
+        finally:
+            for task in (beats, steps):
+                task.cancel()
+            await asyncio.gather(beats, steps, return_exceptions=True)
+
+    async def _beats(self, held: Held) -> None:
+        """Keeps the lease alive until the adapter has arrived. Raises Conflict once the job wants no more work."""
+        began, told_at, told = time.monotonic(), 0.0, None
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            now, progress = time.monotonic(), self._progress
+            due = now - told_at >= (now - began) / 100  # some hundred reports, however long it takes
+            new = progress if progress != told and due else None
+            if new is not None:
+                told_at, told = now, new
+            if await self._beat(held, new) in DELIVERED:
+                return
+
+    async def _beat(self, held: Held, progress: Progress | None) -> State:
+        request = providers_pb2.HeartbeatRequest(
+            job=held.name,
+            fence=held.fence,
+            progress=translate.progress_to_wire(progress) if progress else None,
+        )
+        answer = await _call(self._providers.Heartbeat, request)
+        state = translate.state_from_wire(answer.state)
+        if answer.stop and state not in DELIVERED:
+            raise Conflict(f"Job {held.job} is {state.value}: the coordinator wants no more work on it.")
+        return state
+
+    async def _steps(self, held: Held) -> None:
+        """Whatever the chain shows to be still undone.
 
         1. Offer and commit verify, the base model is one that we hold, and the stake is not there to be lost.
         2. Countersign the terms.
         3. Take the data; its root must be the committed one. Sign for it.
         4. Train. 5. Commit to the adapter's digest. 6. Upload it.
         """
-        token = lease.lease_token
         # 1
-        chain = read_chain(
-            [translate.envelope_from_wire(envelope) for envelope in lease.messages], trusted=self._coordinators
-        )
-        offer, commit = chain.offer, chain.find(Commit)
+        offer, commit = held.chain.offer, held.chain.find(Commit)
         if offer.base_model not in self._base_models:
             raise IntegrityFailure("The coordinator sent a job for a base model that was not asked for.")
-        base_model = self._base_models[offer.base_model]
         _check_acceptable(offer, commit)
         # 2
-        chain = self._post(token, chain, Terms(chain.next_link(), self._key.public.hex))
-        # 3
-        rows = self._download(token, commit)
-        chain = self._post(token, chain, DataReceipt(chain.next_link(), commit.data_root))
-        # 4
-        with tempfile.TemporaryDirectory(prefix="hallmark-adapter-") as scratch:
-            out = Path(scratch)
-            report = self._reporter(token)
-            self._fine_tuner.fine_tune(rows, offer.training, base_model=base_model, out=out, report=report)
-            files = {name: (out / name).read_bytes() for name in sorted(FILES)}
+        held = await self._post(held, Terms, lambda chain: Terms(chain.next_link(), self._key.public.hex))
+        if not held.has(AdapterCommit) and self._work.adapter(held) is None:
+            # 3
+            rows = await self._rows(held, commit)
+            held = await self._post(held, DataReceipt, lambda chain: DataReceipt(chain.next_link(), commit.data_root))
+            # 4
+            await self._train(held, rows, offer)
+        files = self._work.adapter(held)
+        if files is None:
+            raise NotFound("The adapter that was committed to is not on this machine.", job=held.job)
         # 5
         digest = adapter_digest(files)
-        self._post(token, chain, AdapterCommit(chain.next_link(), digest))
-        log.info("committed to adapter %s", digest)
+        held = await self._post(held, AdapterCommit, lambda chain: AdapterCommit(chain.next_link(), digest))
+        log.info("job %s: committed to adapter %s", held.job, digest)
         # 6
-        _answer(lambda: self._stub.UploadAdapter(_parts(token, files)))
-        log.info("uploaded; the verdict is the coordinator's turn")
+        await self._hand_in(held, files)
+        log.info("job %s: uploaded; the verdict is the coordinator's turn", held.job)
 
-    def _post(self, token: str, chain: Chain, message: Message) -> Chain:
-        envelope = seal(message, self._key)
-        longer = accept(chain, envelope, trusted=self._coordinators)
-        request = providers_pb2.PostMessageRequest(lease_token=token, message=translate.envelope_to_wire(envelope))
-        _answer(lambda: self._stub.PostMessage(request))
-        return longer
+    async def _post(self, held: Held, kind: type[Any], message: Callable[[Any], Message]) -> Held:
+        """The job with the message of this kind; signs it unless it was signed before, and sends it either way."""
+        if not held.has(kind):
+            envelope = seal(message(held.chain), self._key)
+            held = Held(held.job, held.fence, accept(held.chain, envelope, trusted=self._coordinators))
+            self._work.keep(held)
+        sent = next(
+            envelope
+            for envelope, each in zip(held.chain.envelopes, held.chain.messages, strict=True)
+            if isinstance(each, kind)
+        )
+        request = providers_pb2.PostMessageRequest(
+            job=held.name, fence=held.fence, message=translate.envelope_to_wire(sent)
+        )
+        await _call(self._providers.PostMessage, request)
+        return held
 
-    def _download(self, token: str, commit: Commit) -> Sequence[Row]:
-        request = providers_pb2.DownloadTrainingDataRequest(lease_token=token)
-        data = _answer(lambda: b"".join(chunk.data for chunk in self._stub.DownloadTrainingData(request)))
-        salt_seed_hex, _, lines = data.partition(b"\n")
+    async def _rows(self, held: Held, commit: Commit) -> tuple[Row, ...]:
+        file = self._work.data_file(held)
+        await _retried(lambda: self._download(held, file))
         try:
-            salt_seed = bytes.fromhex(salt_seed_hex.decode("ascii"))
-        except ValueError as fault:
-            raise IntegrityFailure("The training data does not start with its salt seed.") from fault
-        if len(salt_seed) != SALT_BYTES:
-            raise IntegrityFailure("The salt seed has another length.", expected=SALT_BYTES, actual=len(salt_seed))
-        rows = dataset.parse(lines)
-        root = data_tree(rows, salt_seed).root
-        if root != commit.data_root or len(rows) != commit.rows:
-            raise IntegrityFailure(
-                "The training data is not what the coordinator committed to.",
-                expected=str(commit.data_root),
-                actual=str(root),
+            return _checked_rows(file.read_bytes(), commit)
+        except HallmarkError:
+            file.unlink()
+            raise
+
+    async def _download(self, held: Held, file: Path) -> None:
+        with file.open("ab") as out:
+            request = providers_pb2.DownloadTrainingDataRequest(job=held.name, fence=held.fence, offset=out.tell())
+            async for chunk in self._providers.DownloadTrainingData(request):
+                out.write(chunk.data)
+
+    async def _train(self, held: Held, rows: tuple[Row, ...], offer: Offer) -> None:
+        scratch = self._work.scratch(held)
+        training = asyncio.create_task(
+            asyncio.to_thread(
+                self._fine_tuner.fine_tune,
+                rows,
+                offer.training,
+                base_model=self._base_models[offer.base_model],
+                out=scratch,
+                report=self._note,
             )
-        return rows
+        )
+        try:
+            await asyncio.shield(training)
+        finally:
+            while not training.done():  # again and again, for it may only be about to start
+                self._cancel_training()
+                await asyncio.wait({training}, timeout=1)
+        self._work.keep_adapter(held, scratch)
 
-    def _reporter(self, token: str) -> Callable[[Progress], None]:
-        last = 0.0
+    def _note(self, progress: Progress) -> None:
+        self._progress = progress
 
-        def report(progress: Progress) -> None:
-            nonlocal last
-            if time.monotonic() - last < REPORT_SECONDS and progress.step < progress.steps:
-                return
-            last = time.monotonic()
-            request = providers_pb2.ReportProgressRequest(
-                lease_token=token, progress=translate.progress_to_wire(progress)
-            )
-            try:
-                _answer(lambda: self._stub.ReportProgress(request))
-            except Unavailable as fault:
-                log.warning("progress was not reported: %s", fault)  # train on; metrics are a courtesy
+    async def _hand_in(self, held: Held, files: Mapping[str, bytes]) -> None:
+        for data in files.values():
+            await self._upload(data)
+        handed_in = [
+            common_pb2.File(name=name, digest=str(sha256_digest(data)), size_bytes=len(data))
+            for name, data in files.items()
+        ]
+        request = providers_pb2.SubmitAdapterRequest(job=held.name, fence=held.fence, files=handed_in)
+        await _call(self._providers.SubmitAdapter, request)
 
-        return report
+    async def _upload(self, data: bytes) -> None:
+        request = uploads_pb2.CreateUploadRequest(digest=str(sha256_digest(data)), size_bytes=len(data))
+        upload = await _call(self._uploads.CreateUpload, request)
+        while not upload.complete:
+            at = upload.received_bytes
+            piece = uploads_pb2.WriteUploadRequest(name=upload.name, offset=at, data=data[at : at + PIECE_BYTES])
+            upload = await _call(self._uploads.WriteUpload, piece)
 
 
 def _check_acceptable(offer: Offer, commit: Commit) -> None:
@@ -211,16 +326,47 @@ def _check_acceptable(offer: Offer, commit: Commit) -> None:
         )
 
 
-def _parts(token: str, files: Mapping[str, bytes]) -> Iterator[providers_pb2.UploadAdapterRequest]:
-    for name, data in files.items():
-        for at in range(0, len(data), CHUNK_BYTES):
-            yield providers_pb2.UploadAdapterRequest(
-                lease_token=token, file_name=name, data=data[at : at + CHUNK_BYTES]
-            )
-
-
-def _answer(call: Callable[[], T]) -> T:
+def _checked_rows(data: bytes, commit: Commit) -> tuple[Row, ...]:
+    """The rows that were downloaded. Raises IntegrityFailure unless they are those committed to."""
+    salt_seed_hex, _, lines = data.partition(b"\n")
     try:
-        return call()
-    except grpc.RpcError as fault:
-        raise status.error_of(fault) from fault
+        salt_seed = bytes.fromhex(salt_seed_hex.decode("ascii"))
+    except ValueError as fault:
+        raise IntegrityFailure("The training data does not start with its salt seed.") from fault
+    if len(salt_seed) != SALT_BYTES:
+        raise IntegrityFailure("The salt seed has another length.", expected=SALT_BYTES, actual=len(salt_seed))
+    rows = dataset.parse(lines)
+    root = data_tree(rows, salt_seed).root
+    if root != commit.data_root or len(rows) != commit.rows:
+        raise IntegrityFailure(
+            "The training data is not what the coordinator committed to.",
+            expected=str(commit.data_root),
+            actual=str(root),
+        )
+    return rows
+
+
+async def _call(method: Callable[..., Awaitable[Any]], request: Any) -> Any:
+    """One call, repeated until the coordinator answers: each of them may be repeated without a second effect."""
+    return await _retried(lambda: method(request))
+
+
+async def _retried(attempt: Callable[[], Awaitable[Any]]) -> Any:
+    async def once() -> Any:
+        try:
+            return await attempt()
+        except grpc.RpcError as fault:
+            raise status.error_of(fault) from fault
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT_SECONDS),
+        before_sleep=_say,
+    )
+    return await retrying(once)
+
+
+def _say(state: RetryCallState) -> None:
+    fault = state.outcome.exception() if state.outcome else None
+    wait = state.next_action.sleep if state.next_action else 0
+    log.warning("%s Trying again in %.1f s.", fault, wait)

@@ -6,29 +6,44 @@ The provider learns nothing about the marks on the way: nothing here reads the m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from node.core.adapter import adapter_digest
+from node.core.adapter import FILES, adapter_identity
 from node.core.events import JobEvent, Progress
 from node.core.job import Event, Job, State
 from node.core.manifest import salt_seed
-from node.core.messages import AdapterCommit, Commit, DataReceipt, Terms, UploadReceipt
+from node.core.messages import AdapterCommit, Chain, Commit, DataReceipt, Terms, UploadReceipt
+from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
-from node.errors import Conflict, IntegrityFailure
+from node.errors import Conflict, IntegrityFailure, InvalidInput
 from node.workflow import record
-from node.workflow.dispatch import countersigned, leased
+from node.workflow.dispatch import LEASE_MS, PROVIDERS_TURN, countersigned, leased
 from node.workflow.node import Node
+from node.workflow.uploads import complete_of
+
+MAX_ADAPTER_BYTES = 2 << 30
 
 
-def post_message(node: Node, token: bytes, envelope: Envelope) -> Job:
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat is answered. `stop`: the job no longer wants this work."""
+
+    state: State
+    until_ms: int
+    stop: bool
+
+
+def post_message(node: Node, caller: str, job_id: str, fence: int, envelope: Envelope) -> Job:
     """Takes the provider's next signed message: Terms, DataReceipt or AdapterCommit. Repeating one is harmless.
 
     Raises:
+        NotFound, PermissionRefused: see `leased`.
         IntegrityFailure: the message does not verify, or names another data root than the committed one.
         Conflict: not its turn, or too late.
     """
     with node.units() as unit:
         now_ms = node.clock.now_ms()
-        lease, job = leased(unit, token)
+        lease, job = leased(unit, caller, job_id, fence)
         chain = record.chain_of(node, unit, job.id)
         if envelope in chain.envelopes:
             return job
@@ -59,72 +74,99 @@ def post_message(node: Node, token: bytes, envelope: Envelope) -> Job:
         return job
 
 
-def training_data(node: Node, token: bytes) -> tuple[bytes, bytes]:
+def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progress | None) -> Beat:
+    """Keeps a countersigned job in the caller's hands, passes on training metrics, and tells whether to go on.
+
+    Whoever has not countersigned cannot keep a job from others this way.
+
+    Raises:
+        NotFound, PermissionRefused: see `leased`.
+    """
+    with node.units() as unit:
+        now_ms = node.clock.now_ms()
+        lease, job = leased(unit, caller, job_id, fence)
+        if job.state in PROVIDERS_TURN:
+            lease = unit.leases.extend(lease, now_ms + LEASE_MS)
+        if progress is not None and job.state is State.TRAINING:
+            told = f"Training: step {progress.step} of {progress.steps}."
+            unit.events.append(job.id, JobEvent(0, now_ms, job.state, told, progress))
+        unit.commit()
+        return Beat(job.state, lease.until_ms, stop=job.state not in (State.COMMITTED, *PROVIDERS_TURN))
+
+
+def training_data(node: Node, caller: str, job_id: str, fence: int) -> tuple[bytes, bytes]:
     """(salt seed, rows as JSON Lines) for the provider whose terms are signed.
 
     Raises:
-        Conflict: terms are not signed yet.
+        NotFound, PermissionRefused: see `leased`.
+        Conflict: terms are not signed yet, or the adapter is committed to.
     """
-    with node.units() as unit:
-        _, job = leased(unit, token)
+    with node.units(read_only=True) as unit:
+        _, job = leased(unit, caller, job_id, fence)
         if job.state not in (State.AGREED, State.TRAINING):
             raise Conflict(
                 f"Job {job.id} is {job.state.value}: its data is sent between signed terms and the adapter's digest.",
                 state=job.state.value,
             )
-        return salt_seed(unit.secrets.get_manifest(job.id)), node.blobs.get(unit.secrets.training_data(job.id))
+        seed, digest = salt_seed(unit.secrets.get_manifest(job.id)), unit.secrets.training_data(job.id)
+    return seed, node.blobs.get(digest)
 
 
-def require_lease(node: Node, token: bytes) -> None:
-    """Raises PermissionRefused if the token is none: before anything of an upload is kept in memory."""
-    with node.units() as unit:
-        leased(unit, token)
+def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapping[str, Digest]) -> Envelope:
+    """Takes the adapter, made of complete uploads of the caller. Returns the signed UploadReceipt.
 
-
-def report_progress(node: Node, token: bytes, progress: Progress) -> bool:
-    """Passes on training metrics; returns whether the job still wants this work."""
-    with node.units() as unit:
-        _, job = leased(unit, token)
-        if job.state is not State.TRAINING:
-            return False
-        told = f"Training: step {progress.step} of {progress.steps}."
-        unit.events.append(job.id, JobEvent(0, node.clock.now_ms(), job.state, told, progress))
-        unit.commit()
-        return True
-
-
-def upload_adapter(node: Node, token: bytes, files: Mapping[str, bytes]) -> Envelope:
-    """Takes the adapter: it must match the committed digest and pass the gate. Returns the signed UploadReceipt.
+    1. The job waits for it; a repeated call for the same files returns the same receipt.
+    2. The files are those that the provider committed to.
+    3. Their bytes are here, uploaded by the caller.
+    4. They pass the adapter gate.
 
     Raises:
-        IntegrityFailure: other bytes than those committed to. Nothing changed: a broken transfer proves nothing.
-        InvalidInput: the gate refuses it, and says why.
-        Conflict: no digest was committed to, or too late.
+        NotFound, PermissionRefused: see `leased`; NotFound also if the caller has uploaded no such file.
+        IntegrityFailure: other files than those committed to. Nothing changed: a broken transfer proves nothing.
+        InvalidInput: the gate refuses them, and says why.
+        Conflict: no digest was committed to, an upload is not complete, or too late.
     """
-    with node.units() as unit:
-        _, job = leased(unit, token)
-        chain = record.chain_of(node, unit, job.id)
+    # 1
+    if files.keys() != FILES:
+        raise InvalidInput(f"An adapter has the files {', '.join(sorted(FILES))} and no others.", field="files")
+    identity = adapter_identity(files)
+    with node.units(read_only=True) as unit:
+        _, job = leased(unit, caller, job_id, fence)
+        chain = record.chain_of(node, unit, job_id)
         if job.state is not State.SUBMITTED:
-            done = [m for m in chain.messages if isinstance(m, UploadReceipt)]
-            if done and done[0].adapter == adapter_digest(files):
-                return chain.envelopes[chain.messages.index(done[0])]
-            raise Conflict(f"Job {job.id} is {job.state.value}: no upload is due.", state=job.state.value)
-    committed = chain.find(AdapterCommit).adapter
-    if adapter_digest(files) != committed:
-        raise IntegrityFailure(
-            "The uploaded files are not those committed to.", expected=str(committed), actual=str(adapter_digest(files))
-        )
-    node.adapters.check(files, chain.offer.training)
-    stored = {name: node.blobs.put(data) for name, data in files.items()}
+            return _receipt_before(chain, job, identity)
+        # 2
+        committed = chain.find(AdapterCommit).adapter
+        if identity != committed:
+            raise IntegrityFailure(
+                "These files are not the adapter committed to.", expected=str(committed), actual=str(identity)
+            )
+        # 3
+        uploads = [complete_of(unit, caller, digest) for digest in files.values()]
+        if sum(upload.size_bytes for upload in uploads) > MAX_ADAPTER_BYTES:
+            raise InvalidInput(f"An adapter has at most {MAX_ADAPTER_BYTES} bytes.", field="files")
+    # 4
+    node.adapters.check({name: node.blobs.get(digest) for name, digest in files.items()}, chain.offer.training)
     with node.units() as unit:
         now_ms = node.clock.now_ms()
-        job, chain = unit.jobs.get(job.id), record.chain_of(node, unit, job.id)
+        _, job = leased(unit, caller, job_id, fence)
+        chain = record.chain_of(node, unit, job_id)
+        if job.state is not State.SUBMITTED:
+            return _receipt_before(chain, job, identity)
         job.after(Event.ADAPTER_UPLOADED, now_ms)  # refuses before anything is signed
-        chain = record.append_own(node, unit, chain, UploadReceipt(chain.next_link(), committed))
-        for name, blob in stored.items():
-            unit.files.put(job.id, name, blob)
-        unit.escrow.acknowledge_upload(record.call(chain.offer.coordinator, job.id, "upload", now_ms), job.id)
+        chain = record.append_own(node, unit, chain, UploadReceipt(chain.next_link(), identity))
+        for name, digest in files.items():
+            unit.files.put(job_id, name, digest)
+            unit.uploads.remove(complete_of(unit, caller, digest))
+        unit.escrow.acknowledge_upload(record.call(chain.offer.coordinator, job_id, "upload", now_ms), job_id)
         told = "The adapter arrived, matches its digest and passed the gate."
         record.move(unit, job, Event.ADAPTER_UPLOADED, now_ms, told)
         unit.commit()
         return chain.envelopes[-1]
+
+
+def _receipt_before(chain: Chain, job: Job, identity: Digest) -> Envelope:
+    for envelope, message in zip(chain.envelopes, chain.messages, strict=True):
+        if isinstance(message, UploadReceipt) and message.adapter == identity:
+            return envelope
+    raise Conflict(f"Job {job.id} is {job.state.value}: no upload is due.", state=job.state.value)

@@ -1,48 +1,73 @@
-"""Step 2: a provider leases a job and countersigns its terms; the contract is created and funded."""
+"""Step 2: a provider leases a job and countersigns its terms; the contract is created and funded.
+
+A lease is a job and a fence. Whoever calls with it was told apart by its certificate before: `caller` is its key id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from node.core.job import Event, Job, State
 from node.core.messages import Chain, Commit, Terms
-from node.crypto.digest import Digest, digest
+from node.crypto.digest import Digest
 from node.crypto.signing import Envelope, PublicKey
-from node.errors import Conflict, PermissionRefused
+from node.errors import Conflict, NotFound, PermissionRefused
 from node.ports.escrow import JobTerms
-from node.ports.unit_of_work import Lease, UnitOfWork
+from node.ports.leases import Lease
+from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
 
-TOKEN_BYTES = 32
-#: So long a provider may think about the terms before the job is offered to others.
+#: So long a provider may think about the terms, or be silent at its work, before others are given the job.
 LEASE_MS = 60_000
 #: From its terms on a job may need this node's evaluation at a moment that its provider chooses.
 IN_HAND = (State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED, State.REVEALED)
+#: What a provider has to do itself; its job comes back to it here when its lease has run out.
+PROVIDERS_TURN = (State.AGREED, State.TRAINING, State.SUBMITTED)
+#: Open jobs of its own that are passed over before a provider is told that there is none.
+MOST_PASSED_OVER = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A job in a provider's hands. `token` is the secret that its further calls carry."""
+    """A job in a provider's hands, and the job's chain so far."""
 
-    job: str
-    token: bytes
+    lease: Lease
     messages: tuple[Envelope, ...]
 
 
-def lease_job(node: Node, provider_key: PublicKey, base_models: Sequence[Digest]) -> Leased | None:
-    """The oldest open job over one of these base models, or None."""
+def lease_job(
+    node: Node,
+    caller: str,
+    base_models: Sequence[Digest],
+    *,
+    declined: Collection[str] = (),
+    least_price_minor_per_1000_tokens: int = 0,
+) -> Leased | None:
+    """What this provider should work on next, or None.
+
+    1. The job that it holds already and has not countersigned: the same lease, however often it asks.
+    2. A job that it countersigned and fell silent at: a new lease, so that a restarted worker can go on. The fence
+       of the worker before it is stale from then on.
+    3. The oldest open job over one of these base models that pays enough.
+
+    Args:
+        declined: jobs that it does not want, by id.
+    """
     with node.units() as unit:
         now_ms = node.clock.now_ms()
-        job = unit.jobs.open_for(base_models, now_ms)
-        if job is None or not _has_time_for(node, unit, job):
-            return None
-        token = node.entropy.bytes(TOKEN_BYTES)
-        unit.leases.put(Lease(_token_digest(token), job.id, provider_key.key_id, now_ms + LEASE_MS))
-        messages = tuple(unit.messages.chain(job.id))
+        lease = _held(unit, caller, declined, now_ms)
+        if lease is None:
+            job = _fallen_silent(unit, caller, declined, now_ms) or _open(
+                node, unit, caller, base_models, declined, least_price_minor_per_1000_tokens
+            )
+            if job is None:
+                return None
+            lease = unit.leases.grant(job.id, caller, now_ms + LEASE_MS)
+        messages = tuple(unit.messages.chain(lease.job))
         unit.commit()
-        return Leased(job.id, token, messages)
+        return Leased(lease, messages)
 
 
 def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: Chain, now_ms: int) -> Job:
@@ -82,24 +107,67 @@ def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: C
     )
 
 
-def leased(unit: UnitOfWork, token: bytes) -> tuple[Lease, Job]:
-    """The lease and the job behind a token.
+def leased(unit: UnitOfWork, caller: str, job_id: str, fence: int) -> tuple[Lease, Job]:
+    """The caller's lease and its job. An expired lease holds until somebody else is given the job.
 
     Raises:
-        PermissionRefused: no such lease, or the job is another provider's by now.
+        NotFound: the caller never had a lease with this fence; whether there is such a job is not its business.
+        PermissionRefused: it had, and the job was leased anew since.
     """
-    lease = unit.leases.get(_token_digest(token))
-    job = unit.jobs.get(lease.job)
-    if job.state is not State.COMMITTED and job.provider != lease.provider:
-        raise PermissionRefused("This job is no longer yours.", job=job.id)
-    return lease, job
+    lease = unit.leases.find(job_id, fence)
+    if lease is None or lease.provider != caller:
+        raise NotFound("You have no such lease.", fix="Lease a job.", job=job_id, actual=fence)
+    if lease != (newest := unit.leases.current(job_id)):
+        raise PermissionRefused(
+            "This lease is stale: the job was leased anew.",
+            fix="Stop working on it.",
+            job=job_id,
+            expected=newest.fence if newest else 0,
+            actual=fence,
+        )
+    return lease, unit.jobs.get(job_id)
+
+
+def _held(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Lease | None:
+    for lease in unit.leases.held_by(caller, now_ms):
+        if lease.job not in declined and unit.jobs.get(lease.job).state is State.COMMITTED:
+            return lease
+    return None
+
+
+def _fallen_silent(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Job | None:
+    for job in unit.jobs.in_states(PROVIDERS_TURN):
+        lease = unit.leases.current(job.id)
+        if job.provider == caller and job.id not in declined and lease and lease.until_ms <= now_ms:
+            return job
+    return None
+
+
+def _open(
+    node: Node,
+    unit: UnitOfWork,
+    caller: str,
+    base_models: Sequence[Digest],
+    declined: Collection[str],
+    least_price: int,
+) -> Job | None:
+    passed_over = list(declined)
+    for _ in range(MOST_PASSED_OVER):
+        job = unit.jobs.open_for(
+            base_models,
+            node.clock.now_ms(),
+            declined=passed_over,
+            least_price_minor_per_1000_tokens=least_price,
+        )
+        if job is None or not _has_time_for(node, unit, job):
+            return None
+        if caller not in (job.client, record.chain_of(node, unit, job.id).offer.arbiter):
+            return job
+        passed_over.append(job.id)  # nobody trains its own job, or one that it may have to judge
+    return None
 
 
 def _has_time_for(node: Node, unit: UnitOfWork, job: Job) -> bool:
     """Whether this job could be evaluated in time even if all jobs in hand arrived at once: the bond hangs on it."""
     before = sum(other.id != job.id for other in unit.jobs.in_states(IN_HAND))
     return job.deadlines.evaluate_seconds >= (before + 1) * node.limits.least_evaluate_seconds
-
-
-def _token_digest(token: bytes) -> Digest:
-    return digest("lease-token", token)

@@ -22,7 +22,7 @@ from node.core.rows import Row
 from node.core.verdict import Outcome
 from node.errors import Conflict, InvalidInput
 from node.ports.inference import Adapter, Prompt
-from node.workflow import deliver, dispatch, prepare, reveal, submit, verify
+from node.workflow import deliver, dispatch, prepare, reveal, verify
 from node.workflow.node import Node
 
 PATIENCE_SECONDS = 20
@@ -75,14 +75,15 @@ def test_an_offer_too_long_for_a_providers_lease_is_refused(world: World) -> Non
 # More jobs than can be evaluated in time
 
 
-def second_job(world: World) -> tuple[bytes, Callable[[], object]]:
+def second_job(world: World) -> tuple[int, Callable[[], object]]:
     cheap = replace(MONEY, price_minor=5_000, bond_minor=5_000)
-    submit.create_job(world.node, seal(world.offer(ROWS[1:], job_id="job-2", money=cheap), world.client))
+    world.create(world.offer(ROWS[1:], job_id="job-2", money=cheap))
     prepare.prepare(world.node, "job-2")
-    leased = dispatch.lease_job(world.node, key("other").public, [world.node.base_model])
+    other = key("other").public
+    leased = dispatch.lease_job(world.node, other.key_id, [world.node.base_model])
     assert leased is not None
-    terms = seal(Terms(world.chain("job-2").next_link(), key("other").public.hex), key("other"))
-    return leased.token, lambda: deliver.post_message(world.node, leased.token, terms)
+    fence, terms = leased.lease.fence, seal(Terms(world.chain("job-2").next_link(), other.hex), key("other"))
+    return fence, lambda: deliver.post_message(world.node, other.key_id, "job-2", fence, terms)
 
 
 def slowly(world: World) -> None:
@@ -98,9 +99,9 @@ def test_no_job_is_lent_that_could_not_be_evaluated_in_time_beside_those_in_hand
     prepare.prepare(world.node, "job-2")
     for state in (State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED, State.REVEALED):
         world.advance_to(state)
-        assert dispatch.lease_job(world.node, key("other").public, [world.node.base_model]) is None
+        assert dispatch.lease_job(world.node, key("other").public.key_id, [world.node.base_model]) is None
     world.advance_to(State.EVALUATED)
-    assert dispatch.lease_job(world.node, key("other").public, [world.node.base_model]) is not None
+    assert dispatch.lease_job(world.node, key("other").public.key_id, [world.node.base_model]) is not None
 
 
 def test_terms_are_refused_when_other_jobs_were_taken_since_the_lease(world: World) -> None:
@@ -151,15 +152,15 @@ def at_work(node: Node, during: Callable[[], None]) -> None:
 
 def upload_second_job(world: World) -> None:
     """Another provider takes job 2 as far as its upload."""
-    token, countersign = second_job(world)
+    fence, countersign = second_job(world)
     countersign()
-    mine, world.token, world.provider = (world.token, world.provider), token, key("other")
+    mine, world.fence, world.provider = (world.fence, world.provider), fence, key("other")
     files = adapter_files([])
     chain = world.chain("job-2")
     world.post(DataReceipt(chain.next_link(), chain.find(Commit).data_root))
     world.post(AdapterCommit(world.chain("job-2").next_link(), adapter_digest(files)))
-    deliver.upload_adapter(world.node, token, files)
-    world.token, world.provider = mine
+    world.hand_in(files, "job-2")
+    world.fence, world.provider = mine
 
 
 def test_a_reveal_and_a_deadline_do_not_wait_for_another_jobs_evaluation(
@@ -211,7 +212,7 @@ def test_the_evaluation_that_is_due_first_comes_first_and_before_any_new_jobs_ma
     reveal.reveal(world.node, "job-2")
     world.clock.advance_to(world.clock.now_ms() + 1000)
     world.advance_to(State.REVEALED, adapter_files([]))
-    submit.create_job(world.node, seal(world.offer(ROWS[2:], job_id="job-3"), world.client))
+    world.create(world.offer(ROWS[2:], job_id="job-3"))
 
     def noted(step: Callable[[Node, str], None]) -> Callable[[Node, str], None]:
         def run(node: Node, job_id: str) -> None:

@@ -17,10 +17,11 @@ from node.core.job import MOVES, SILENCE, State
 from node.core.messages import AdapterCommit, DataReceipt, Offer, Terms
 from node.crypto.digest import digest
 from node.errors import HallmarkError
-from node.workflow import deliver, prepare, queries, reveal, settle, verify
+from node.workflow import prepare, queries, reveal, settle, verify
 
 STEPS = 60
 FILES = adapter_files([])
+OTHER_FILES = adapter_files([], always="x")
 
 
 def acts_of(world: World, offer: Offer, dice: random.Random) -> list[Callable[[], object]]:
@@ -33,8 +34,8 @@ def acts_of(world: World, offer: Offer, dice: random.Random) -> list[Callable[[]
         lambda: world.post(DataReceipt(world.chain().next_link(), digest("test", b"other"))),
         lambda: world.commit_adapter(FILES),
         lambda: world.post(AdapterCommit(world.chain().next_link(), digest("test", b"other"))),
-        lambda: deliver.upload_adapter(world.node, world.token, FILES),
-        lambda: deliver.upload_adapter(world.node, world.token, adapter_files([], always="x")),
+        lambda: world.submit(FILES),
+        lambda: world.submit(OTHER_FILES),
         lambda: reveal.reveal(world.node, JOB),
         lambda: verify.evaluate(world.node, JOB),
         lambda: settle.pass_deadline(world.node, JOB),
@@ -46,6 +47,8 @@ def acts_of(world: World, offer: Offer, dice: random.Random) -> list[Callable[[]
 def test_no_walk_leaves_the_table_or_the_ledger(world: World, seed: int) -> None:
     dice, offer = random.Random(seed), world.offer()
     acts, state = acts_of(world, offer, dice), State.DRAFT
+    for data in (*FILES.values(), *OTHER_FILES.values()):
+        world.upload(data)
     for at in range(STEPS):
         before = world.dump()
         # now and then the next sensible step, so that walks get far; otherwise anything
@@ -63,7 +66,7 @@ def test_no_walk_leaves_the_table_or_the_ledger(world: World, seed: int) -> None
     assert world.job().ended
     assert world.balances().get(f"escrow:{JOB}", 0) == 0
     if world.job().state is State.SETTLED and len(world.chain().messages) == 9:
-        receipt.check(queries.receipt(world.node, JOB), world.trust)
+        receipt.check(queries.receipt(world.node, None, JOB), world.trust)
 
 
 def follows(world: World, before: State) -> State:
