@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from node.coordinator.server import Access
+    from node.crypto.certificates import Identity
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
@@ -228,7 +229,6 @@ def run_provider(
     model_folder: Path | None,
     *,
     coordinator: str,
-    trust_file: Path,
     once: bool,
     dishonesty: Callable[[FineTuner], FineTuner] | None,
     report: Report,
@@ -237,30 +237,50 @@ def run_provider(
 
     Args:
         dishonesty: wraps the trainer with a strategy of the red-team lab; None trains honestly.
-    """
-    from node.provider.actors import RayFineTuner
-    from node.provider.agent import Agent
-    from node.storage import keys
 
+    Raises:
+        NotFound: no operator admitted the provider in this home.
+    """
+    from node.crypto.certificates import Role
+    from node.provider.actors import RayFineTuner
+    from node.storage import tls
+
+    identity = tls.identity(settings.home, Role.PROVIDER)
     model = base_model(settings, model_folder, report)
-    trust = keys.read_trust(trust_file)
-    key = keys.load_or_create(settings.key_file("provider"))
-    report(f"Provider {key.public.key_id} starts its own local Ray.")
+    report(f"Provider {identity.key.public.key_id} starts its own local Ray.")
     honest = RayFineTuner()
+    tuner = dishonesty(honest) if dishonesty else honest
     try:
-        agent = Agent(
-            coordinator,
-            key,
-            coordinators=trust.coordinators,
-            base_models={model.digest: model.folder},
-            fine_tuner=dishonesty(honest) if dishonesty else honest,
-        )
-        try:
-            agent.run(once=once)
-        finally:
-            agent.close()
+        asyncio.run(_provide(settings, identity, model, coordinator, once, tuner, honest.cancel))
     finally:
         honest.close()
+
+
+async def _provide(
+    settings: Settings,
+    identity: Identity,
+    model: BaseModel,
+    coordinator: str,
+    once: bool,
+    tuner: FineTuner,
+    cancel_training: Callable[[], None],
+) -> None:
+    from node.provider.agent import Agent
+    from node.provider.work import Work
+    from node.storage import keys
+    from node.wire.channel import open_channel
+
+    async with open_channel(coordinator, identity) as channel:
+        agent = Agent(
+            channel,
+            identity.key,
+            coordinators=keys.read_trust(settings.trust_file).coordinators,
+            base_models={model.digest: model.folder},
+            fine_tuner=tuner,
+            cancel_training=cancel_training,
+            work=Work(settings.state / "work"),
+        )
+        await agent.run(once=once)
 
 
 def require_port(address: str) -> None:

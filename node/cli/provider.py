@@ -19,20 +19,17 @@ def run(
     coordinator: options.Coordinator,
     home: options.Home = None,
     model: options.Model = None,
-    trust: options.Trust = None,
     once: options.Once = False,
 ) -> None:
     """Leases jobs from the coordinator, trains them on this machine's own Ray, delivers, until Ctrl-C."""
     from node import bootstrap, settings
 
     options.log_to_stderr()
-    loaded = settings.load(home=home)
     with options.interruptible():
         bootstrap.run_provider(
-            loaded,
+            settings.load(home=home),
             model,
             coordinator=coordinator,
-            trust_file=trust or loaded.trust_file,
             once=once,
             dishonesty=None,
             report=lambda text: typer.echo(text, err=True),

@@ -22,7 +22,6 @@ def run(
     coordinator: options.Coordinator,
     home: options.Home = None,
     model: options.Model = None,
-    trust: options.Trust = None,
     once: options.Once = False,
 ) -> None:
     """Runs a provider that cheats as STRATEGY says; everything else about it is a provider's usual work."""
@@ -35,13 +34,11 @@ def run(
             f"There is no strategy {strategy!r}.", fix=f"Choose one of {', '.join(STRATEGIES)}.", field="strategy"
         )
     options.log_to_stderr()
-    loaded = settings.load(home=home)
     with options.interruptible():
         bootstrap.run_provider(
-            loaded,
+            settings.load(home=home),
             model,
             coordinator=coordinator,
-            trust_file=trust or loaded.trust_file,
             once=once,
             dishonesty=STRATEGIES[strategy].wrap,
             report=lambda text: typer.echo(text, err=True),

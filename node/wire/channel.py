@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import grpc
 
@@ -31,7 +31,7 @@ def wall_ms() -> int:
 
 
 def open_channel(address: str, identity: Identity) -> grpc.aio.Channel:
-    """A channel that connects with the first call; `await channel.close()` ends it."""
+    """A channel that connects with the first call; closing it, or leaving `async with`, ends it."""
     channel = grpc.aio.secure_channel(address, _credentials(identity), options=_options())
     return cast(grpc.aio.Channel, SignedChannel(channel, identity))
 
@@ -73,8 +73,14 @@ class SignedChannel:
 
         return call
 
-    def close(self) -> Any:
-        return self._channel.close()
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *fault: Any) -> None:
+        await self.close()
 
     def _signature(self, method: str, body: bytes) -> bytes:
         envelope = seal_request(

@@ -64,7 +64,10 @@ def rows_of_file(file: Path) -> tuple[Row, ...]:
         return dataset.parse(data)
     except InvalidInput as fault:
         raise InvalidInput(
-            f"{file}: {fault.message}", fix="Mend these lines and start again.", **fault.facts
+            f"{file}: {fault.message}",
+            fix="Mend these lines and start again.",
+            violations=fault.violations,
+            **fault.facts,
         ) from fault
 
 

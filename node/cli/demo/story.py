@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node import bootstrap
 from node.cli.demo.processes import Processes, first_line
 from node.cli.demo.screen import Screen
 from node.client.client import Client
@@ -25,6 +26,7 @@ from node.core.receipt import Checked
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.core.verdict import Outcome
+from node.crypto.certificates import Role
 from node.crypto.digest import Digest
 from node.crypto.signing import PrivateKey
 from node.errors import Unavailable
@@ -32,7 +34,7 @@ from node.marking.layout import check_lengths
 from node.models.base import BaseModel, longest_row_tokens
 from node.models.chat import ChatTokenizer
 from node.settings import Settings
-from node.storage import keys
+from node.storage import keys, tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +137,22 @@ async def play(
         Unavailable: a process could not start or died; names its log.
     """
     shutil.rmtree(settings.state, ignore_errors=True)  # jobs of an earlier run; keys and receipts stay
-    client_key = keys.load_or_create(settings.key_file("client"))
+    now_ms = bootstrap.SystemClock().now_ms()
+    tls.make_operator(settings.home, bootstrap.server_names(settings.listen), now_ms=now_ms)
+    tls.admit_here(settings.home, settings.home, Role.CLIENT, now_ms=now_ms)
+    identity = tls.identity(settings.home, Role.CLIENT)
     with Processes(settings.home / "logs") as processes:
         screen.step("Coordinator: starting the gRPC server, Ray and a warm vLLM engine")
         address = await _start_coordinator(settings, model.folder, processes)
-        async with Client(address, client_key) as client:
+        async with (
+            Client(address, identity) as client,
+            Client(address, tls.identity(settings.home, Role.OPERATOR)) as operator,
+        ):
             node = await client.node(wait_seconds=START_SECONDS)
             screen.done(f"Coordinator {node.coordinator_key_id} listens on {address}")
-            for party in (client_key.public.key_id, node.coordinator_key_id):
-                await client.deposit(party, FUNDS_MINOR, request_id="funds")
-            stage = Stage(settings, model.folder, address, client, client_key, plan, processes, screen)
+            for party in (identity.key.public.key_id, node.coordinator_key_id):
+                await operator.deposit(party, FUNDS_MINOR, request_id="funds")
+            stage = Stage(settings, model.folder, address, client, operator, identity.key, plan, processes, screen)
             acts = []
             for number, (part, rows) in enumerate(zip(PARTS, shares, strict=True), start=1):
                 screen.heading(f"Job {number} of {len(PARTS)}: the {part.name} provider {part.does}")
@@ -167,12 +175,13 @@ async def _start_coordinator(settings: Settings, model: Path, processes: Process
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the acts are played: a running coordinator, a client of it, and what starts providers."""
+    """Where the acts are played: a running coordinator, a client of it, its operator, and what starts providers."""
 
     settings: Settings
     model: Path
     address: str
     client: Client
+    operator: Client
     client_key: PrivateKey
     plan: Plan
     processes: Processes
@@ -181,10 +190,11 @@ class Stage:
     async def act(self, part: Part, rows: Sequence[Row]) -> Act:
         """One job from offer to checked receipt."""
         home = self.settings.home / "providers" / part.name
-        provider = keys.load_or_create(home / "keys" / "provider.pem").public.key_id
+        now_ms = bootstrap.SystemClock().now_ms()
+        provider = tls.admit_here(self.settings.home, home, Role.PROVIDER, now_ms=now_ms).key_id
         customer = self.client_key.public.key_id
-        await self.client.deposit(provider, FUNDS_MINOR, request_id="funds")
-        before = [(await self.client.balance(party)).available_minor for party in (provider, customer)]
+        await self.operator.deposit(provider, FUNDS_MINOR, request_id="funds")
+        before = [(await self.operator.balance(party)).available_minor for party in (provider, customer)]
 
         job_id = await self._offer(rows)
         worker = self._start_provider(part, home)
@@ -197,7 +207,7 @@ class Stage:
         checked = receipt.check(content, keys.read_trust(self.settings.trust_file))
         self.screen.done(f"Receipt {file} checked offline: it reproduces the verdict")
         await asyncio.to_thread(worker.wait)
-        after = [(await self.client.balance(party)).available_minor for party in (provider, customer)]
+        after = [(await self.operator.balance(party)).available_minor for party in (provider, customer)]
         return Act(part, job_id, checked, file, (before[0], after[0]), (before[1], after[1]))
 
     async def _offer(self, rows: Sequence[Row]) -> str:
@@ -226,8 +236,7 @@ class Stage:
 
     def _start_provider(self, part: Part, home: Path) -> subprocess.Popen[bytes]:
         arguments = [*part.command, "--coordinator", self.address, "--home", str(home), "--model", str(self.model)]
-        trust = ["--trust", str(self.settings.trust_file)]
-        return self.processes.start(f"provider-{part.name}", [*arguments, *trust, "--once"])
+        return self.processes.start(f"provider-{part.name}", [*arguments, "--once"])
 
     async def _watch(self, job: str, worker: subprocess.Popen[bytes], name: str) -> None:
         """Shows a job's events until it has ended. Raises Unavailable if the provider's process dies before that."""
