@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from node.coordinator.server import Access
+    from node.core.capabilities import Machine
     from node.crypto.certificates import Identity
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
@@ -252,6 +253,8 @@ def run_provider(
     tuner = dishonesty(honest) if dishonesty else honest
     try:
         asyncio.run(_provide(settings, identity, model, coordinator, once, tuner, honest.cancel))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:
         honest.close()
 
@@ -265,6 +268,7 @@ async def _provide(
     tuner: FineTuner,
     cancel_training: Callable[[], None],
 ) -> None:
+    from node.core.capabilities import Capabilities
     from node.provider.agent import Agent
     from node.provider.work import Work
     from node.storage import keys
@@ -280,7 +284,19 @@ async def _provide(
             cancel_training=cancel_training,
             work=Work(settings.state / "work"),
         )
-        await agent.run(once=once)
+        await agent.register(socket.gethostname(), Capabilities((model.digest,), machine()))
+        working = asyncio.ensure_future(agent.run(once=once))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)  # instead of Ray's own handler
+        await working
+
+
+def machine() -> Machine:
+    """This machine as its operator would describe it; what its GPUs are is for Ray to find out."""
+    import psutil
+
+    from node.core.capabilities import Machine
+
+    return Machine(cpu_count=os.cpu_count() or 0, memory_bytes=psutil.virtual_memory().total)
 
 
 def require_port(address: str) -> None:
