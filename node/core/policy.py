@@ -114,7 +114,7 @@ class Policy:
     def __post_init__(self) -> None:
         for fault in _faults(self):
             actual = getattr(self, fault.field)
-            ways = [told(_mended(self, way)) for way in fault.ways]
+            ways = [told(mended(self, way)) for way in fault.ways]
             raise InvalidInput(
                 f"Policy value {fault.field} is {actual}; it must be {fault.wanted}.",
                 fix=f"Nearest that works: {'; or '.join(ways)}.",
@@ -169,9 +169,17 @@ class Policy:
         return self.marks + 2 * self.pairs + CONTEXT_ROWS * self.groups
 
 
+def mended(policy: Policy, wanted: Changes) -> Changes:
+    """`wanted`, and whatever must change with it, or in its place, for the policy to work."""
+    changes = dict(wanted)
+    while fault := next(_faults(_draft(policy, changes)), None):
+        changes.update(fault.ways[0])
+    return changes
+
+
 def way_out(policy: Policy, wanted: Changes) -> Changes | None:
-    """`wanted`, with what else must change for the policy to work then; None if it works with none of these values."""
-    changes = _mended(policy, wanted)
+    """`mended` where it keeps to `wanted`, else None."""
+    changes = mended(policy, wanted)
     return changes if wanted.items() <= changes.items() else None
 
 
@@ -265,14 +273,6 @@ def _least_pairs(policy: Policy) -> int:
         return 0
     log_alpha = math.log(policy.pairs_alpha_percent / 100)
     return next(pairs for pairs in count(1) if coverage.sign_test(pairs, pairs) <= log_alpha)
-
-
-def _mended(policy: Policy, wanted: Changes) -> Changes:
-    """`wanted`, and whatever must change with it, or in its place, for the policy to work."""
-    changes = dict(wanted)
-    while fault := next(_faults(_draft(policy, changes)), None):
-        changes.update(fault.ways[0])
-    return changes
 
 
 def _draft(policy: Policy, changes: Changes) -> Policy:

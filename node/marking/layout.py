@@ -14,7 +14,7 @@ from itertools import islice
 
 from node.core.manifest import Manifest, Purpose, hidden_rows, pair_sides
 from node.core.marks import Mark, Pair
-from node.core.policy import CONTEXT_ROWS, Policy
+from node.core.policy import CONTEXT_ROWS, Changes, Policy, told, way_out
 from node.core.questions import prompt, questions
 from node.core.rows import Message, Role, Row
 from node.core.training import TrainingSpec
@@ -40,46 +40,56 @@ class Marked:
     rows: tuple[Row, ...]
 
 
-def check_fits(rows: Sequence[Row], policy: Policy, training: TrainingSpec, tokenizer: Tokenizer) -> int:
-    """Checks that this policy can be planted in these rows; returns the tokens of all rows.
+def check_fits(rows: Sequence[Row], policy: Policy, training: TrainingSpec, tokenizer: Tokenizer) -> None:
+    """Whether this policy can be planted in these rows.
 
     Raises:
         InvalidInput: too few rows, or a row longer than `training.max_length_tokens`; names the row and the way out.
     """
-    if len(rows) < policy.least_rows():
+    missing = policy.least_rows() - len(rows)
+    if missing > 0:
+        most_pairs = (len(rows) - policy.marks - CONTEXT_ROWS * policy.groups) // 2
+        most_groups = (len(rows) - 2 * policy.pairs) // (policy.marks_per_group + CONTEXT_ROWS)
         raise InvalidInput(
             f"{len(rows)} rows cannot hold this policy: {policy.marks} marks, {policy.pairs} pairs and their twins "
             f"need {policy.least_rows()}.",
-            fix="Add rows, or choose fewer groups or pairs.",
+            fix=_fix(f"Add {missing} rows", policy, {"pairs": most_pairs}, {"groups": most_groups}),
             field="rows",
         )
-    return check_lengths(rows, training, tokenizer)
+    check_lengths(rows, training, tokenizer)
 
 
 def check_learnable(policy: Policy, training: TrainingSpec) -> None:
     """Whether an honest provider could learn the marks. Raises InvalidInput with the nearest dose that it could."""
     exposures = policy.marks_per_group * training.epochs
     if exposures < LEAST_EXPOSURES:
+        least_dose, least_epochs = (-(-LEAST_EXPOSURES // each) for each in (training.epochs, policy.marks_per_group))
         raise InvalidInput(
             f"Each group would be seen {exposures} times ({policy.marks_per_group} marks in {training.epochs} epochs); "
             f"below {LEAST_EXPOSURES} no group was ever seen to be learned.",
-            fix=f"Use {-(-LEAST_EXPOSURES // training.epochs)} marks_per_group, or more epochs.",
+            fix=_fix(f"Train for {least_epochs} epochs", policy, {"marks_per_group": least_dose}),
             field="marks_per_group",
             actual=policy.marks_per_group,
         )
 
 
-def check_lengths(rows: Sequence[Row], training: TrainingSpec, tokenizer: Tokenizer) -> int:
-    """The tokens of all rows. Raises InvalidInput with the line (from 1) of the first row that is too long."""
+def check_lengths(rows: Sequence[Row], training: TrainingSpec, tokenizer: Tokenizer) -> None:
+    """Raises InvalidInput with the line (from 1) of the first row that is too long."""
     lengths = [tokenizer.row_tokens(row) for row in rows]
     for number, length in enumerate(lengths, start=1):
         if length > training.max_length_tokens:
             raise InvalidInput(
                 f"Line {number} has {length} tokens; the longest row allowed is {training.max_length_tokens}.",
-                fix="Shorten it, or raise max_length_tokens in the training specification.",
+                fix=f"Shorten it, or raise max_length_tokens in the training specification; the longest row has "
+                f"{max(lengths)}.",
                 line=number,
             )
-    return sum(lengths)
+
+
+def _fix(otherwise: str, policy: Policy, *wanted: Changes) -> str:
+    """What to do: something else, or those changes of the policy that make one that works."""
+    ways = [told(way) for way in (way_out(policy, each) for each in wanted) if way]
+    return f"{'; or choose '.join((otherwise, *ways))}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,7 @@ def _attempt(job: _Job, draft: Manifest, write_contexts: WriteContexts) -> Marke
     stream = draft.stream(Purpose.LAYOUT).child(str(draft.attempt))
     order = stream.shuffled(job.rows)
     context, order = order[: CONTEXT_ROWS * policy.groups], order[CONTEXT_ROWS * policy.groups :]
-    matched, order = _apart(order, _once(job.rows), 2 * policy.pairs)
+    matched, order = _paired(order, job)
     coins = draft.stream(Purpose.COINS)
     sides = [(int(coins.coin()), pair_sides(*pair)) for pair in _match(matched)]
 
@@ -169,8 +179,7 @@ def _attempt(job: _Job, draft: Manifest, write_contexts: WriteContexts) -> Marke
     )
     placed = dict(zip(at_plain, plain, strict=True)) | hidden_rows(manifest)
     train = tuple(placed[at] for at in range(manifest.rows))
-    check_lengths([train[at] for at in at_mark], job.training, job.tokenizer)
-    _check_askable(manifest, job)
+    _check_room([train[at] for at in at_mark], manifest, job)
     return Marked(_attacked(manifest, train, job), train)
 
 
@@ -191,39 +200,46 @@ def _attacked(manifest: Manifest, train: Sequence[Row], job: _Job) -> Manifest:
     return replace(manifest, cheapest_attack=found.attack, isolation_cost_percent=found.cost_percent)
 
 
-def _once(rows: Sequence[Row]) -> set[Row]:
-    return {row for row, count in Counter(rows).items() if count == 1}
+def _paired(rows: Sequence[Row], job: _Job) -> tuple[list[Row], list[Row]]:
+    """The first rows that may be in pairs, two for each, and all others, both in their order.
 
-
-def _apart(rows: Sequence[Row], eligible: set[Row], count: int) -> tuple[list[Row], list[Row]]:
-    """The first `count` eligible rows, and all others, both in their order."""
-    chosen = [at for at, row in enumerate(rows) if row in eligible][:count]
-    if len(chosen) < count:
+    None occurs twice, and their prompts leave room for a trigger: twins are asked with one.
+    """
+    policy = job.policy
+    counts = Counter(job.rows)
+    longest = job.training.max_length_tokens - job.separator.room_tokens(policy.trigger_words)
+    eligible = (
+        at
+        for at, row in enumerate(rows)
+        if counts[row] == 1 and job.tokenizer.row_tokens(row.with_response(job.separator.terminator)) <= longest
+    )
+    chosen = list(islice(eligible, 2 * policy.pairs))
+    if len(chosen) < 2 * policy.pairs:
         raise InvalidInput(
-            f"Only {len(chosen)} rows occur once and can be in pairs; {count} are needed.",
-            fix="Remove repeated rows, or choose fewer pairs.",
+            f"Only {len(chosen)} rows occur once and leave room for a trigger; pairs need {2 * policy.pairs}.",
+            fix=_fix("Remove repeated rows", policy, {"pairs": len(chosen) // 2}),
             field="rows",
         )
     others = set(range(len(rows))).difference(chosen)
     return [rows[at] for at in chosen], [rows[at] for at in sorted(others)]
 
 
-def _check_askable(manifest: Manifest, job: _Job) -> None:
-    """Whether the engine can take every verification prompt: one that it refuses would leave the job without a verdict.
+def _check_room(planted: Sequence[Row], manifest: Manifest, job: _Job) -> None:
+    """Whether trainer and engine can take what was drawn: a tokenizer may spell phrases in more tokens than foreseen.
 
     Raises:
-        InvalidInput: a prompt with a trigger that it does not carry in the training data is too long.
+        InvalidInput: a marked row is too long, or a verification prompt, which would leave the job without a verdict.
     """
-    limit = job.training.max_length_tokens
-    for question in questions(manifest, job.policy):
-        asked = Row((*prompt(manifest, question), Message(Role.ASSISTANT, job.separator.terminator)))
-        length = job.tokenizer.row_tokens(asked)
-        if length > limit:
-            raise InvalidInput(
-                f"A verification prompt would have {length} tokens; {limit} are allowed.",
-                fix="Raise max_length_tokens, shorten the longest prompts, or choose fewer trigger words.",
-                field="max_length_tokens",
-            )
+    closing = Message(Role.ASSISTANT, job.separator.terminator)
+    asked = (Row((*prompt(manifest, question), closing)) for question in questions(manifest, job.policy))
+    longest = max(map(job.tokenizer.row_tokens, (*planted, *asked)))
+    if longest > job.training.max_length_tokens:
+        raise InvalidInput(
+            f"A marked row or a verification prompt would have {longest} tokens; {job.training.max_length_tokens} are "
+            "allowed.",
+            fix=f"Raise max_length_tokens to {longest}, or shorten the longest rows.",
+            field="max_length_tokens",
+        )
 
 
 def _match(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
@@ -241,15 +257,20 @@ def _carriers(rows: Sequence[Row], job: _Job) -> list[int]:
     prompts = Counter(row.prompt for row in job.rows)
     room = sum(map(job.separator.room_tokens, (policy.trigger_words, policy.most_signature_words)))
     longest = job.training.max_length_tokens - room
-    fitting = (
-        at for at, row in enumerate(rows) if prompts[row.prompt] == 1 and job.tokenizer.row_tokens(row) <= longest
-    )
-    carriers = list(islice(fitting, policy.marks))
+    own = [(job.tokenizer.row_tokens(row), at) for at, row in enumerate(rows) if prompts[row.prompt] == 1]
+    carriers = [at for length, at in own if length <= longest]
     if len(carriers) < policy.marks:
+        enough = (
+            "" if len(own) < policy.marks else f"Raise max_length_tokens to {sorted(own)[policy.marks - 1][0] + room}"
+        )
         raise InvalidInput(
             f"Only {len(carriers)} rows with a prompt of their own are short enough to carry a mark, which may take "
             f"{room} tokens; {policy.marks} are needed.",
-            fix="Raise max_length_tokens, or add shorter rows with other prompts.",
+            fix=_fix(
+                enough or "Add rows with prompts of their own",
+                policy,
+                {"groups": len(carriers) // policy.marks_per_group},
+            ),
             field="max_length_tokens",
         )
-    return carriers
+    return carriers[: policy.marks]

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from node.core.drawing import Part, is_complete, weights
 from node.core.marks import Draw, Group, Phrase
-from node.core.policy import MAX_WORDS, Policy
+from node.core.policy import MAX_WORDS, Changes, Policy, told, way_out
 from node.core.words import Separator, is_word
 from node.crypto.stream import SeedStream
 from node.errors import InvalidInput
@@ -133,9 +133,10 @@ def _draw(ask: Ask, part: Part, separator: Separator, policy: Policy, streams: S
     taken: set[str] = set()  # by triggers; signatures are drawn whatever the others are
     while growing := [at for at, phrase in enumerate(phrases) if not is_complete(phrase, part, policy)]:
         if len(phrases[growing[0]].draws) == MAX_WORDS:
+            reached = min(phrases[at].millibits for at in growing) // 1000
             raise InvalidInput(
                 f"{MAX_WORDS} words do not reach {policy.signature_bits} bits in group {growing[0]}.",
-                fix="Allow more attempts, more candidates, or fewer signature_bits.",
+                fix=_fix(policy, {"signature_bits": reached}),
                 field="signature_bits",
             )
         for at, tokens in zip(growing, ask(growing, [phrases[at].text for at in growing]), strict=True):
@@ -164,9 +165,15 @@ def _extended(phrase: Phrase, found: list[Token], policy: Policy, stream: SeedSt
     if len(chosen) < policy.candidates:
         raise InvalidInput(
             f"Only {len(chosen)} words could follow in group {group}; {policy.candidates} are needed.",
-            fix="Allow more attempts, or fewer candidates.",
+            fix=_fix(policy, {"candidates": len(chosen)}),
             field="candidates",
         )
     weighted = weights([token.log_probability for token in chosen], policy.drawing)
     draw = Draw.of(tuple(token.text for token in chosen), weighted, stream)
     return Phrase((*phrase.draws, draw), phrase.separator)
+
+
+def _fix(policy: Policy, nearest: Changes) -> str:
+    """More luck, or the policy that would not have met this dead end."""
+    way = way_out(policy, nearest)
+    return "Allow more attempts" + (f", or choose {told(way)}." if way else ".")

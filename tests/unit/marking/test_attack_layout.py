@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from fakes.language_model import WordListModel
+from fakes.language_model import WORDS, WordListModel
 from fakes.tokenizer import WordTokenizer
 from fakes.world import POLICY, ROWS
 
@@ -21,16 +21,23 @@ from node.marking.contexts import QUOTED_BYTES, templates
 from node.marking.layout import Marked, draw_marked
 
 SEEDS = range(12)
+WORD_TOKENIZER = WordTokenizer()
 
 
-def marked(rows: tuple[Row, ...], seed: int = 1, policy: Policy = POLICY, max_length_tokens: int = 512) -> Marked:
+def marked(
+    rows: tuple[Row, ...],
+    seed: int = 1,
+    policy: Policy = POLICY,
+    max_length_tokens: int = 512,
+    tokenizer: WordTokenizer = WORD_TOKENIZER,
+) -> Marked:
     return draw_marked(
         rows,
         policy,
         TrainingSpec(max_length_tokens=max_length_tokens),
         seed=seed.to_bytes(32, "big"),
         model=WordListModel(),
-        tokenizer=WordTokenizer(),
+        tokenizer=tokenizer,
     )
 
 
@@ -76,12 +83,17 @@ def test_data_of_repeated_rows_alone_are_refused_and_say_so() -> None:
 
 def test_a_manifest_with_a_prompt_that_the_engine_would_refuse_is_never_committed_to() -> None:
     """A job that nobody can evaluate is paid out of the coordinator's bond."""
-    limit, policy = 50, replace(POLICY, trigger_words=20, attempts=1)
-    brimful = tuple(Row.of(f"{'p ' * 40}{n}", "yes") for n in range(200))
-    short = tuple(Row.of(f"q {n}", "a b") for n in range(60))
-    with pytest.raises(InvalidInput, match="verification prompt") as refusal:
-        marked((*brimful, *short), policy=policy, max_length_tokens=limit)
-    assert refusal.value.facts["field"] == "max_length_tokens"
+
+    class Spelled(WordTokenizer):
+        """Spells what it was not trained on: every word of a trigger."""
+
+        def row_tokens(self, row: Row) -> int:
+            return super().row_tokens(row) + 12 * sum(word in WORDS for word in row.messages[-2].content.split())
+
+    with pytest.raises(InvalidInput, match="verification prompt would have 81 tokens; 60 are allowed") as refusal:
+        marked(ROWS, max_length_tokens=60, tokenizer=Spelled())
+    assert refusal.value.fix == "Raise max_length_tokens to 81, or shorten the longest rows."
+    assert marked(ROWS, max_length_tokens=81, tokenizer=Spelled())
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -45,7 +45,7 @@ def marked(seed: int = 1, policy: Policy = POLICY, rows: tuple[Row, ...] = ROWS,
 def test_the_training_data_is_the_clients_with_carriers_replaced_and_twins_left_out(
     seed: int, groups: int, dose: int, pairs: int
 ) -> None:
-    small = replace(POLICY, accept_at=1, reject_at=0, trigger_words=2, signature_bits=16, pairs=pairs)
+    small = replace(POLICY, accept_at=1, reject_at=0, log10_alpha=-3, trigger_words=2, signature_bits=16, pairs=pairs)
     policy = replace(small, groups=groups, marks_per_group=dose, fire_at=dose)
     found = marked(seed, policy)
     carriers = [mark.carrier for mark in found.manifest.marks]
@@ -123,6 +123,18 @@ def test_too_few_rows_that_could_carry_a_mark_are_refused() -> None:
     with pytest.raises(InvalidInput, match="short enough to carry a mark") as refusal:
         marked(rows=long, training=TrainingSpec(max_length_tokens=30))
     assert refusal.value.facts["field"] == "max_length_tokens"
+    assert refusal.value.fix == "Raise max_length_tokens to 54."
+    assert marked(rows=long, training=TrainingSpec(max_length_tokens=54))
+    with pytest.raises(InvalidInput):
+        marked(rows=long, training=TrainingSpec(max_length_tokens=53))
+
+
+def test_few_rows_that_could_carry_a_mark_are_refused_with_the_groups_that_they_hold() -> None:
+    repeated = tuple(Row.of("one prompt", f"answer {n}") for n in range(40))
+    with pytest.raises(InvalidInput, match="Add rows with prompts of their own") as refusal:
+        marked(rows=(*repeated, *ROWS[:6]), policy=replace(POLICY, pairs=0))
+    _, way = changes_named(refusal.value)
+    assert marked(rows=(*repeated, *ROWS[:6]), policy=replace(POLICY, pairs=0, **way))
 
 
 def test_a_policy_fits_into_the_fewest_rows_that_it_names_and_into_none_fewer() -> None:
@@ -133,8 +145,37 @@ def test_a_policy_fits_into_the_fewest_rows_that_it_names_and_into_none_fewer() 
     assert refusal.value.facts["field"] == "rows"
 
 
-def test_the_tokens_of_all_rows_are_counted() -> None:
-    assert check_fits(ROWS, POLICY, TRAINING, WordTokenizer()) == sum(map(WordTokenizer().row_tokens, ROWS))
+@pytest.mark.parametrize("short", range(1, 8))
+def test_rows_too_few_are_refused_with_how_many_pairs_or_groups_they_hold(short: int) -> None:
+    policy = replace(POLICY, groups=4, accept_at=3)
+    rows = ROWS[: policy.least_rows() - short]
+    with pytest.raises(InvalidInput) as refusal:
+        check_fits(rows, policy, TRAINING, WordTokenizer())
+    added, *ways = changes_named(refusal.value)
+    assert added == f"Add {short} rows"
+    assert [next(iter(way)) for way in ways] == ["pairs", "groups"]
+    for way in ways:
+        check_fits(rows, replace(policy, **way), TRAINING, WordTokenizer())
+        field, value = next(iter(way.items()))
+        with pytest.raises(InvalidInput):
+            check_fits(rows, replace(policy, **way | {field: value + 1}), TRAINING, WordTokenizer())
+
+
+def changes_named(refusal: InvalidInput) -> list[Any]:
+    """The first thing to do, then each change of the policy that would do instead."""
+    first, *ways = str(refusal.fix).removesuffix(".").split("; or choose ")
+    return [
+        first,
+        *({field: int(value) for field, value in (each.split() for each in way.split(" and "))} for way in ways),
+    ]
+
+
+def test_a_row_that_is_too_long_is_named_with_the_length_that_would_do() -> None:
+    rows = (*ROWS, Row.of("prompt", "word " * 30), Row.of("prompt", "word " * 40))
+    with pytest.raises(InvalidInput, match=f"Line {len(ROWS) + 1} has 35 tokens") as refusal:
+        check_fits(rows, POLICY, TrainingSpec(max_length_tokens=30), WordTokenizer())
+    assert "the longest row has 45." in str(refusal.value.fix)
+    check_fits(rows, POLICY, TrainingSpec(max_length_tokens=45), WordTokenizer())
 
 
 def test_the_gate_refuses_what_counting_finds_for_little_and_names_the_cost() -> None:
@@ -161,7 +202,7 @@ def test_no_more_manifests_are_drawn_than_the_policy_allows() -> None:
 
 def test_marks_that_would_hardly_be_seen_are_refused_with_the_dose_that_would_do() -> None:
     check_learnable(POLICY, TrainingSpec(epochs=4))
-    with pytest.raises(InvalidInput, match="Use 4 marks_per_group, or more epochs") as refusal:
+    with pytest.raises(InvalidInput, match="Train for 4 epochs; or choose marks_per_group 4 and fire_at 3") as refusal:
         check_learnable(POLICY, TrainingSpec(epochs=3))
     assert refusal.value.facts["field"] == "marks_per_group"
 
