@@ -64,11 +64,29 @@ _SETTINGS = (
 
 
 def open_engine(url: str) -> Engine:
-    """An engine whose database is up to date, money's tables included. `postgresql://` means the driver psycopg.
+    """An engine whose database is up to date, money's tables included.
+
+    Raises:
+        InvalidInput: as `engine_at`.
+        Unavailable: the database cannot be opened, or is of a newer version; the message says why.
+    """
+    engine = engine_at(url)
+    try:
+        bring_up_to_date(engine)
+    except exc.DatabaseError as fault:
+        engine.dispose()
+        raise Unavailable(f"The database {engine.url!r} cannot be opened: {fault.orig}.") from fault
+    except HallmarkError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def engine_at(url: str) -> Engine:
+    """An engine that has not connected yet. `postgresql://` means the driver psycopg.
 
     Raises:
         InvalidInput: the URL is none, or names a kind of database that this machine has no driver for.
-        Unavailable: the database cannot be opened, or is of a newer version; the message says why.
     """
     try:
         engine = sqlalchemy.create_engine(_with_driver(make_url(url)), pool_size=POOL_SIZE, pool_pre_ping=True)
@@ -84,14 +102,6 @@ def open_engine(url: str) -> Engine:
         raise InvalidInput(
             f"The database URL names {engine.dialect.name}.", fix="Use SQLite or PostgreSQL.", field="database"
         )
-    try:
-        bring_up_to_date(engine)
-    except exc.DatabaseError as fault:
-        engine.dispose()
-        raise Unavailable(f"The database {engine.url!r} cannot be opened: {fault.orig}.") from fault
-    except HallmarkError:
-        engine.dispose()
-        raise
     return engine
 
 

@@ -21,12 +21,10 @@ def bring_up_to_date(engine: Engine) -> None:
     Raises:
         Unavailable: the database was written by a newer version of this program; nothing was changed.
     """
-    config = Config()
-    config.set_main_option("script_location", "node.storage:migrations")
-    script = ScriptDirectory.from_config(config)
     with engine.execution_options(read_only=True).connect() as connection:
-        if _is_current(connection, script):
+        if is_up_to_date(connection):
             return
+    config = _config()
     with engine.connect() as connection:
         if (
             engine.dialect.name == "sqlite"
@@ -34,15 +32,16 @@ def bring_up_to_date(engine: Engine) -> None:
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.begin():
-                if not _is_current(connection, script):
+                if not is_up_to_date(connection):
                     config.attributes["connection"] = connection
                     command.upgrade(config, "head")
         finally:
             connection.invalidate()  # so that no later transaction meets the setting above
 
 
-def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
-    """Raises Unavailable if the database is ahead of this program."""
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are as this program knows them. Raises Unavailable if they are of a newer one."""
+    script = ScriptDirectory.from_config(_config())
     revision, newest = MigrationContext.configure(connection).get_current_revision(), script.get_current_head()
     if revision not in (None, *(known.revision for known in script.walk_revisions())):
         raise Unavailable(
@@ -50,3 +49,9 @@ def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
             fix="Install that version, or restore the backup from before its upgrade.",
         )
     return revision == newest
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "node.storage:migrations")
+    return config
