@@ -1,4 +1,4 @@
-"""New SQLite databases, by copy: applying every revision takes a quarter of a second, and hundreds of tests want one."""
+"""New SQLite databases, by copy: every revision takes a quarter of a second, and hundreds of tests want a database."""
 
 from __future__ import annotations
 

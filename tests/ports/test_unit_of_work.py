@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +14,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from node.core.events import JobEvent, Progress
 from node.core.job import State
 from node.core.messages import Link, seal
-from node.crypto.digest import digest
-from node.crypto.merkle import Tree
-from node.errors import Conflict, InvalidInput, NotFound, PermissionRefused, Unavailable
+from node.crypto.digest import Digest, digest
+from node.errors import Conflict, InvalidInput, NotFound
+from node.ports.data_sets import DataSet
 from node.ports.escrow import EscrowCall
-from node.ports.unit_of_work import DataSet, Lease
-from node.storage.database import open_engine
+from node.ports.uploads import Upload
 from node.workflow import queries
 
 OTHER = digest("test", b"other")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    built = build(tmp_path)
+def world(tmp_path: Path, ready_url: str) -> Iterator[World]:
+    built = build(tmp_path, database_url=ready_url)
     yield built
     built.database.dispose()
 
@@ -37,7 +35,7 @@ def test_what_was_not_committed_never_was(world: World) -> None:
     offer = world.offer()
     before = world.dump()
     with world.node.units() as unit:
-        unit.data_sets.add(DataSet(OTHER, 1, 2, 3))
+        unit.data_sets.add(data_set("somebody", OTHER))
         unit.log.append(b"leaf")
         unit.escrow.deposit(EscrowCall("somebody", "once", 0), "CREDIT", 5)
     assert world.dump() == before
@@ -49,13 +47,13 @@ def test_what_was_not_committed_never_was(world: World) -> None:
     assert world.dump() != before
 
 
-def test_everything_that_was_committed_is_there_for_another_process(world: World, tmp_path: Path) -> None:
+def test_what_was_committed_is_there_for_another_process(world: World, tmp_path: Path, ready_url: str) -> None:
     world.advance_to(State.SETTLED)
     dumped = world.dump()
-    again = build(tmp_path)  # its deposits are the same requests, so they change nothing
+    again = build(tmp_path, database_url=ready_url)  # its deposits are the same requests, so they change nothing
     assert again.dump() == dumped
     assert again.chain() == world.chain()
-    assert queries.receipt(again.node, JOB) == queries.receipt(world.node, JOB)
+    assert queries.receipt(again.node, None, JOB) == queries.receipt(world.node, None, JOB)
     again.database.dispose()
 
 
@@ -88,25 +86,6 @@ def test_a_job_id_is_taken_once(world: World) -> None:
         unit.jobs.add(job, data_set=stored, base_model=OTHER)
 
 
-def test_leases_are_replaced_and_an_old_token_is_refused(world: World) -> None:
-    world.create()
-    first, second = digest("test", b"1"), digest("test", b"2")
-    with world.node.units() as unit:
-        unit.leases.put(Lease(first, JOB, "a", 10))
-        assert unit.leases.get(first) == Lease(first, JOB, "a", 10)
-        unit.leases.put(Lease(second, JOB, "b", 20))
-        assert unit.leases.get(second).provider == "b"
-        with pytest.raises(PermissionRefused):
-            unit.leases.get(first)
-
-
-def test_the_log_grows_in_order_over_all_jobs(world: World) -> None:
-    with world.node.units() as unit:
-        assert unit.log.tree().size == 0
-        assert [unit.log.append(bytes([leaf])) for leaf in range(5)] == [0, 1, 2, 3, 4]
-        assert unit.log.tree().root == Tree(bytes([leaf]) for leaf in range(5)).root
-
-
 def test_messages_stand_in_their_order_with_their_places_in_the_log(world: World) -> None:
     world.create()
     envelopes = [seal(replace(world.offer(), link=Link("x", at, None)), key("client")) for at in range(3)]
@@ -130,45 +109,84 @@ def test_events_are_numbered_within_their_job(world: World) -> None:
         assert unit.events.after(JOB, 2) == []
 
 
-def test_data_sets_and_files_are_found_by_name(world: World) -> None:
+def test_events_of_all_jobs_are_numbered_in_the_order_of_their_commits(world: World) -> None:
     world.create()
-    data_set = DataSet(OTHER, 1, 2**40, 3)
+    world.create(world.offer(ROWS[1:], job_id="job-2"))
     with world.node.units() as unit:
-        unit.data_sets.add(data_set)
-        unit.data_sets.add(data_set)
-        assert unit.data_sets.find(OTHER) == data_set
-        assert unit.data_sets.find(digest("test", b"none")) is None
+        assert unit.events.last_number() == 2
+        assert unit.events.jobs_after(0) == {JOB, "job-2"}
+        assert unit.events.jobs_after(1) == {"job-2"}
+        assert unit.events.jobs_after(2) == frozenset()
+
+
+def test_one_message_is_found_by_its_number(world: World) -> None:
+    world.create()
+    with world.node.units(read_only=True) as unit:
+        assert unit.messages.find(JOB, 0) == world.chain().envelopes[0]
+        assert unit.messages.find(JOB, 1) is None
+        assert unit.messages.find("nothing", 0) is None
+
+
+def test_a_data_set_is_its_owners_alone_whoever_else_sent_the_same_bytes(world: World) -> None:
+    mine, theirs = data_set("me", OTHER), data_set("them", OTHER, created_at_ms=9)
+    with world.node.units() as unit:
+        for _ in range(2):
+            unit.data_sets.add(mine)
+        assert unit.data_sets.find("them", OTHER) is None
+        unit.data_sets.add(theirs)
+        assert unit.data_sets.find("me", OTHER) == mine
+        assert unit.data_sets.find("them", OTHER) == theirs
+        for _ in range(2):
+            unit.data_sets.remove("me", OTHER)
+        assert unit.data_sets.find("me", OTHER) is None
+        assert unit.data_sets.find("them", OTHER) == theirs
+
+
+def test_a_data_set_is_in_use_once_its_owner_made_a_job_of_it(world: World) -> None:
+    offer = world.offer()
+    client = world.client.public.key_id
+    with world.node.units() as unit:
+        assert not unit.data_sets.in_use(client, offer.dataset)
+    world.create(offer)
+    with world.node.units() as unit:
+        assert unit.data_sets.in_use(client, offer.dataset)
+        assert not unit.data_sets.in_use("them", offer.dataset)
+
+
+def test_data_sets_are_listed_newest_first_and_a_page_at_a_time(world: World) -> None:
+    digests = sorted((digest("test", bytes([at])) for at in range(5)), key=str)
+    times = [3, 1, 2, 2, 1]
+    with world.node.units() as unit:
+        for each, time_ms in zip(digests, times, strict=True):
+            unit.data_sets.add(data_set("me", each, created_at_ms=time_ms))
+        unit.data_sets.add(data_set("them", OTHER))
+        expected = [digests[at] for at in (0, 3, 2, 4, 1)]
+        assert [each.digest for each in unit.data_sets.page("me", after="", limit=9)] == expected
+        for start in range(5):
+            page = unit.data_sets.page("me", after=str(expected[start]), limit=2)
+            assert [each.digest for each in page] == expected[start + 1 : start + 3]
+        with pytest.raises(InvalidInput) as refusal:
+            unit.data_sets.page("me", after=str(OTHER), limit=2)
+        assert refusal.value.facts["field"] == "page_token"
+
+
+def test_files_are_kept_by_name_and_a_blob_is_in_use_while_anything_refers_to_it(world: World) -> None:
+    world.create()
+    with world.node.units() as unit:
+        assert not unit.files.in_use(OTHER)
         unit.files.put(JOB, "a", OTHER)
         assert unit.files.all(JOB) == {"a": OTHER}
+        assert unit.files.in_use(OTHER)
+        unit.uploads.add(Upload("me", OTHER, 1, 2))
+        for _ in range(2):
+            unit.files.remove(JOB, "a")
+        assert unit.files.all(JOB) == {}
+        assert unit.files.in_use(OTHER)
+        unit.uploads.remove(Upload("me", OTHER, 1, 2))
+        assert not unit.files.in_use(OTHER)
+        unit.data_sets.add(data_set("me", OTHER))
+        assert unit.files.in_use(OTHER)
 
 
-def test_two_writers_take_turns(world: World) -> None:
-    """No writer meets a stale snapshot: what one read cannot change before it has written."""
-
-    def count_up() -> None:
-        for _ in range(20):
-            with world.node.units() as unit:
-                unit.log.append(b"leaf")
-                unit.commit()
-
-    threads = [threading.Thread(target=count_up) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with world.node.units() as unit:
-        assert unit.log.tree().size == 40
-
-
-@pytest.mark.parametrize("url", ["", "nothing", "nothing://", "mysql+nothing://host/db"])
-def test_a_url_that_names_no_database_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        open_engine(url)
-    assert refusal.value.facts["field"] == "database"
-
-
-def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / "text.sqlite").write_bytes(b"no database, whatever its name says" * 100)
-    for path in (tmp_path / "missing" / "a.sqlite", tmp_path / "text.sqlite"):
-        with pytest.raises(Unavailable, match="cannot be opened"):
-            open_engine(f"sqlite:///{path}")
+def data_set(owner: str, named: Digest, *, created_at_ms: int = 0) -> DataSet:
+    return DataSet(owner, named, 1, 2**40, 3, 4, created_at_ms)
