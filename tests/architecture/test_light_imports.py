@@ -52,7 +52,7 @@ def loaded_by(code: str) -> set[str]:
     [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet")),
+        *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "init", "admit")),
         ["receipt", "verify", "--help"],
         ["coordinator", "run", "--help"],
     ],
