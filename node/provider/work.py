@@ -5,7 +5,6 @@ One folder a job: `job.json`, what was downloaded so far, and the finished adapt
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -111,5 +110,7 @@ def write_durably(file: Path, data: bytes) -> None:
 
 def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
-    with contextlib.closing(os.fdopen(descriptor)):
+    try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
