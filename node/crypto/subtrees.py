@@ -7,7 +7,7 @@ first n leaves folds from them. Does not know where the nodes are kept: it says 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import reduce
 from typing import TypeAlias
 
@@ -23,12 +23,20 @@ Leaves: TypeAlias = tuple[int, int]
 
 def completed_by(leaf: int) -> list[Node]:
     """The inner nodes that leaf number `leaf` completes, lowest first."""
-    return [(level, leaf >> level) for level in range(1, _trailing_ones(leaf) + 1)]
+    behind = leaf + 1
+    complete_levels = (behind & -behind).bit_length() - 1
+    return [(level, leaf >> level) for level in range(1, complete_levels + 1)]
 
 
 def parts(leaves: Leaves) -> list[Node]:
     """The complete subtrees that a run of leaves consists of, left to right, largest first."""
-    return list(_parts(leaves))
+    first, end = leaves
+    found = []
+    while first < end:
+        level = (end - first).bit_length() - 1
+        found.append((level, first >> level))
+        first += 1 << level
+    return found
 
 
 def fold(leaves: Leaves, nodes: Mapping[Node, bytes]) -> bytes:
@@ -59,15 +67,3 @@ def consistency(old: int, new: int) -> list[Leaves]:
     above = inclusion(meeting[0] >> level, -(-new >> level))
     siblings = [(first << level, min(end << level, new)) for first, end in above]
     return siblings if old == 1 << level else [meeting, *siblings]
-
-
-def _parts(leaves: Leaves) -> Iterator[Node]:
-    first, end = leaves
-    while first < end:
-        level = (end - first).bit_length() - 1
-        yield level, first >> level
-        first += 1 << level
-
-
-def _trailing_ones(number: int) -> int:
-    return (~number & (number + 1)).bit_length() - 1

@@ -55,7 +55,7 @@ class SqlLog:
         return self._roots(subtrees.consistency(old, new))
 
     def _require(self, size: int) -> None:
-        if size > self.size():
+        if not 0 <= size <= self.size():
             raise InvalidInput(f"The log has {self.size()} leaves, not {size}.", field="size", actual=size)
 
     def _roots(self, runs: Sequence[Leaves]) -> tuple[bytes, ...]:

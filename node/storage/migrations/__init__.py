@@ -26,9 +26,8 @@ def bring_up_to_date(engine: Engine) -> None:
             return
     config = _config()
     with engine.connect() as connection:
-        if (
-            engine.dialect.name == "sqlite"
-        ):  # which alters a table by making a new one (sqlite.org/lang_altertable.html)
+        # SQLite alters a table by making a new one in its place (sqlite.org/lang_altertable.html, section 7)
+        if engine.dialect.name == "sqlite":
             connection.connection.cursor().execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.begin():
