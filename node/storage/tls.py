@@ -15,6 +15,7 @@ owner alone. Knows no network.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -132,11 +133,14 @@ def admit_here(operator_home: Path, home: Path, role: Role, *, now_ms: int) -> P
 
 
 def identity(home: Path, role: Role) -> Identity:
-    """All that this home's party needs to open a channel.
+    """All that this home's party needs to open a channel. In an operator's home it is admitted on the spot.
 
     Raises:
         NotFound: it was not admitted yet; says how that is done.
     """
+    now_ms = time.time_ns() // 1_000_000
+    if _authority_files(home) and expires_soon(_certificate_file(home, role), now_ms):
+        admit_here(home, home, role, now_ms=now_ms)
     files = [_key_file(home, role), _tls_key_file(home, role), _certificate_file(home, role), authorities_file(home)]
     if missing := [file for file in files if not file.exists()]:
         raise NotFound(
@@ -189,7 +193,7 @@ def start_rollover(home: Path, *, now_ms: int) -> Path:
 
 
 def end_rollover(home: Path, *, now_ms: int) -> Path:
-    """Drops the older of two authorities: parties that it certified must have been admitted anew before.
+    """Drops the older of two authorities: parties elsewhere that it certified must have been admitted anew before.
 
     Returns:
         The file that was deleted.
@@ -202,7 +206,10 @@ def end_rollover(home: Path, *, now_ms: int) -> Path:
         raise Conflict("There is one authority only.", fix="Begin with `hallmark init --rotate-ca`.")
     first.unlink()
     _write_authorities(home)
-    make_operator(home, (), now_ms=now_ms, rotate=True)
+    _make_server(home, (), now_ms, rotate=True)
+    for role in Role:
+        if _certificate_file(home, role).exists():
+            admit_here(home, home, role, now_ms=now_ms)
     return first
 
 

@@ -89,6 +89,12 @@ def test_asking_again_keeps_the_keys_and_renews_the_certificate(operator: Path, 
     assert certificates.expires_at_ms(after.credential.certificate) == NOW_MS + 91 * DAY_MS
 
 
+def test_on_the_operators_own_machine_nobody_has_to_ask(operator: Path) -> None:
+    identity = tls.identity(operator, Role.CLIENT)
+    assert certificates.party_of(identity.credential.certificate)[0].role is Role.CLIENT
+    assert tls.identity(operator, Role.CLIENT).credential == identity.credential
+
+
 def test_an_answer_for_another_home_is_refused_and_changes_nothing(operator: Path, tmp_path: Path) -> None:
     _, answer = tls.admit(operator, tls.ask(tmp_path / "one", Role.CLIENT), now_ms=NOW_MS)
     tls.ask(tmp_path / "other", Role.CLIENT)
@@ -153,6 +159,7 @@ def test_an_authority_is_replaced_while_both_are_taken(operator: Path, tmp_path:
     early = admitted(operator, tmp_path / "early", Role.CLIENT)
     with pytest.raises(Conflict):
         tls.end_rollover(operator, now_ms=NOW_MS)
+    tls.identity(operator, Role.CLIENT)  # the operator may be a client of its own node
     old = tls.authorities_file(operator).read_bytes()
     tls.start_rollover(operator, now_ms=NOW_MS)
     with pytest.raises(Conflict):
@@ -168,8 +175,9 @@ def test_an_authority_is_replaced_while_both_are_taken(operator: Path, tmp_path:
     tls.end_rollover(operator, now_ms=NOW_MS)
     new = tls.authorities_file(operator).read_bytes()
     assert both == old + new
-    for certificate in (tls.server_credential(operator), tls.identity(operator, Role.OPERATOR).credential):
-        assert issued(certificate.certificate, new)
+    own = [tls.identity(operator, role).credential for role in (Role.OPERATOR, Role.CLIENT)]
+    for credential in (tls.server_credential(operator), *own):
+        assert issued(credential.certificate, new)
     assert issued(tls.identity(late, Role.CLIENT).credential.certificate, new)
 
 

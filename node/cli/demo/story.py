@@ -137,9 +137,8 @@ async def play(
         Unavailable: a process could not start or died; names its log.
     """
     shutil.rmtree(settings.state, ignore_errors=True)  # jobs of an earlier run; keys and receipts stay
-    now_ms = bootstrap.SystemClock().now_ms()
-    tls.make_operator(settings.home, bootstrap.server_names(settings.listen), now_ms=now_ms)
-    tls.admit_here(settings.home, settings.home, Role.CLIENT, now_ms=now_ms)
+    names, now_ms = bootstrap.server_names(settings.listen), bootstrap.SystemClock().now_ms()
+    tls.make_operator(settings.home, names, now_ms=now_ms)
     identity = tls.identity(settings.home, Role.CLIENT)
     with Processes(settings.home / "logs") as processes:
         screen.step("Coordinator: starting the gRPC server, Ray and a warm vLLM engine")
