@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
+import secrets
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +19,9 @@ from fakes.parties import Parties
 from fakes.world import World, build
 
 from node.coordinator.server import build_server
-from node.core.request import seal_request
 from node.crypto.certificates import Identity, Role
 from node.crypto.digest import sha256_digest
-from node.wire import translate
-from node.wire.channel import REQUEST_KEY, wall_ms
-from node.wire.hallmark.v1 import uploads_pb2
+from node.wire.hallmark.v1 import common_pb2, uploads_pb2
 
 BUF = Path(sys.executable).with_name("buf")
 ROWS = b'{"prompt": "What is 2 + 2?", "completion": "It is 4."}\n' * 3
@@ -59,17 +59,24 @@ class Curl:
         return answer
 
     def signature(self, method: str, body: bytes) -> str:
-        """The header of a changing call, as the API's documentation describes it."""
-        envelope = seal_request(
-            self.identity.key,
-            audience=self.identity.coordinator,
-            method=f"/hallmark.v1.{method}",
-            body=body,
-            nonce=sha256_digest(body).raw[:16],
-            expires_at_ms=wall_ms() + 60_000,
+        """The header of a changing call, built as common.proto describes it and by nothing of ours."""
+        request = {
+            "audience": self.identity.coordinator,
+            "body": hashlib.sha256(body).hexdigest(),
+            "expires_at_ms": time.time_ns() // 1_000_000 + 60_000,
+            "method": f"/hallmark.v1.{method}",
+            "nonce": secrets.token_hex(16),
+        }
+        payload = json.dumps(request, sort_keys=True, separators=(",", ":")).encode()
+        kind = "application/vnd.hallmark.v1.Request+json"
+        signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
+        envelope = common_pb2.Envelope(
+            payload_type=kind,
+            payload=payload,
+            signer=self.identity.key.public.key_id,
+            signature=self.identity.key.sign(signed),
         )
-        wire = translate.envelope_to_wire(envelope).SerializeToString()
-        return f"{REQUEST_KEY}: {base64.b64encode(wire).decode()}"
+        return f"hallmark-request-bin: {base64.b64encode(envelope.SerializeToString()).decode()}"
 
 
 @pytest.fixture
