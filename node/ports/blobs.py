@@ -25,6 +25,18 @@ class Blobs(Protocol):
         """
         ...
 
+    def size_bytes(self, digest: Digest) -> int:
+        """Raises NotFound if there is no such blob."""
+        ...
+
+    def read(self, digest: Digest, offset: int, length_bytes: int) -> bytes:
+        """A part, fewer bytes at the end; not checked against the digest, which is for whoever has the whole.
+
+        Raises:
+            NotFound: no such blob.
+        """
+        ...
+
     def delete(self, digest: Digest) -> None:
         """Forgets a blob; twice is harmless. Call it in the transaction that saw that nothing refers to it."""
         ...

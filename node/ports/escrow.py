@@ -88,8 +88,12 @@ class EscrowAccount:
 
 @dataclass(frozen=True, slots=True)
 class EscrowTransfer:
-    """One line of the ledger. `phase`: direct, pending, post or void; the last two resolve the transfer `resolves`."""
+    """One line of the ledger. `phase`: direct, pending, post or void; the last two resolve the transfer `resolves`.
 
+    `number` grows with every transfer of the ledger.
+    """
+
+    number: int
     id: str
     time_ms: int
     debit: str
@@ -181,6 +185,9 @@ class Escrow(Protocol):
 
     def transfers(self, *, account: str | None = None, job_id: str | None = None) -> Sequence[EscrowTransfer]:
         """The ledger in order, or what of it concerns one account or one job."""
+
+    def newest_transfers(self, account: str, *, before: int | None, limit: int) -> Sequence[EscrowTransfer]:
+        """What concerns one account, the newest first, numbered below `before`. Costs as much as it returns."""
 
     def history(self, job_id: str) -> Sequence[EscrowTransaction]:
         """The accepted calls of one job, in order."""

@@ -6,7 +6,9 @@ Knows how to translate and to store; every rule is the contract's.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
@@ -176,6 +178,15 @@ class ContractEscrow:
             wanted = wanted.where(table.job_id == job_id)
         return [_transfer(row) for row in self._rows(wanted)]
 
+    def newest_transfers(self, account: str, *, before: int | None, limit: int) -> Sequence[EscrowTransfer]:
+        table = schema.transfers.c
+        newest = select(schema.transfers).order_by(table.seq.desc()).limit(limit)
+        if before is not None:
+            newest = newest.where(table.seq < before)
+        sides = [self._rows(newest.where(side == account)) for side in (table.debit, table.credit)]
+        merged = heapq.merge(*sides, key=lambda row: int(row["seq"]), reverse=True)
+        return [_transfer(row) for row in islice(merged, limit)]
+
     def history(self, job_id: str) -> Sequence[EscrowTransaction]:
         table = schema.transactions.c
         wanted = select(schema.transactions).where(table.job_id == job_id).order_by(table.seq)
@@ -239,7 +250,8 @@ def _events(happened: tuple[Event, ...]) -> Events:
 
 
 def _transfer(row: rows.Row) -> EscrowTransfer:
-    return EscrowTransfer(**{name: row[name] for name in EscrowTransfer.__slots__})
+    named = {name: row[name] for name in EscrowTransfer.__slots__ if name != "number"}
+    return EscrowTransfer(number=row["seq"], **named)
 
 
 def _transaction(row: rows.Row) -> EscrowTransaction:

@@ -39,6 +39,20 @@ class FolderBlobs:
             raise IntegrityFailure(f"The stored blob {digest} is damaged.", expected=str(digest), actual=str(actual))
         return data
 
+    def size_bytes(self, digest: Digest) -> int:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError as fault:
+            raise NotFound(f"There is no blob {digest}.") from fault
+
+    def read(self, digest: Digest, offset: int, length_bytes: int) -> bytes:
+        try:
+            with self._path(digest).open("rb") as file:
+                file.seek(offset)
+                return file.read(length_bytes)
+        except FileNotFoundError as fault:
+            raise NotFound(f"There is no blob {digest}.") from fault
+
     def delete(self, digest: Digest) -> None:
         self._path(digest).unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, func, literal, select, union_all
+from sqlalchemy import Connection, RowMapping, delete, func, literal, select, union_all
 
 from node.core import document
 from node.core.events import JobEvent, Progress
@@ -101,16 +101,12 @@ class SqlEvents:
 
     def after(self, job_id: str, sequence: int) -> list[JobEvent]:
         query = select(events).where(events.c.job == job_id, events.c.sequence > sequence).order_by(events.c.sequence)
-        return [
-            JobEvent(
-                row["sequence"],
-                row["time_ms"],
-                State(row["state"]),
-                row["message"],
-                Progress(**json.loads(row["progress"])) if row["progress"] else None,
-            )
-            for row in self._connection.execute(query).mappings()
-        ]
+        return [_event(row) for row in self._connection.execute(query).mappings()]
+
+    def last_progress(self, job_id: str) -> JobEvent | None:
+        reports = select(events).where(events.c.job == job_id, events.c.progress.is_not(None))
+        row = self._connection.execute(reports.order_by(events.c.sequence.desc()).limit(1)).mappings().one_or_none()
+        return _event(row) if row else None
 
     def last_number(self) -> int:
         return int(self._connection.execute(select(func.coalesce(func.max(events.c.number), 0))).scalar_one())
@@ -118,3 +114,13 @@ class SqlEvents:
     def jobs_after(self, number: int) -> frozenset[str]:
         query = select(events.c.job).where(events.c.number > number)
         return frozenset(self._connection.execute(query).scalars())
+
+
+def _event(row: RowMapping) -> JobEvent:
+    return JobEvent(
+        row["sequence"],
+        row["time_ms"],
+        State(row["state"]),
+        row["message"],
+        Progress(**json.loads(row["progress"])) if row["progress"] else None,
+    )

@@ -1,4 +1,4 @@
-"""Wire messages <-> values of the core. Whatever arrives is checked here for form; what it means is checked behind."""
+"""What all services share of wire messages <-> values of the core. Whatever arrives is checked here for form only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from node.core.events import JobEvent, Progress
-from node.core.job import SILENCE, Actor, Job, State
+from node.core.events import Progress
+from node.core.job import State
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import InvalidInput
@@ -32,41 +32,11 @@ def state_to_wire(state: State) -> jobs_pb2.JobState:
 
 
 def state_from_wire(state: jobs_pb2.JobState) -> State:
-    return State[jobs_pb2.JobState.Name(state).removeprefix("JOB_STATE_")]
-
-
-def job_to_wire(job: Job) -> jobs_pb2.Job:
-    return jobs_pb2.Job(
-        name=f"jobs/{job.id}",
-        state=state_to_wire(job.state),
-        client=job.client,
-        provider=job.provider or "",
-        create_time=_time(job.created_at_ms),
-        waits_for=job.waits_for.value,
-        due_time=_time(job.due_at_ms) if job.due_at_ms is not None else None,
-    )
-
-
-def event_to_wire(event: JobEvent) -> jobs_pb2.JobEvent:
-    waits_for = SILENCE[event.state].actor if event.state in SILENCE else Actor.NOBODY
-    return jobs_pb2.JobEvent(
-        sequence=event.sequence,
-        time=_time(event.time_ms),
-        state=state_to_wire(event.state),
-        waits_for=waits_for.value,
-        message=event.message,
-        progress=progress_to_wire(event.progress) if event.progress else None,
-    )
-
-
-def event_from_wire(message: jobs_pb2.JobEvent) -> JobEvent:
-    return JobEvent(
-        sequence=message.sequence,
-        time_ms=message.time.ToMilliseconds(),
-        state=state_from_wire(message.state),
-        message=message.message,
-        progress=progress_from_wire(message.progress) if message.HasField("progress") else None,
-    )
+    """Raises InvalidInput for a number that no state has."""
+    try:
+        return State[jobs_pb2.JobState.Name(state).removeprefix("JOB_STATE_")]
+    except (ValueError, KeyError) as fault:
+        raise InvalidInput(f"There is no job state {state}.", field="state", actual=int(state)) from fault
 
 
 def progress_to_wire(progress: Progress) -> jobs_pb2.TrainingProgress:
@@ -84,22 +54,28 @@ def progress_from_wire(message: jobs_pb2.TrainingProgress) -> Progress:
 
 
 def job_id_of(name: str) -> str:
-    """The id in a resource name "jobs/<id>".
+    """The id in a resource name "jobs/<id>". Raises InvalidInput for another kind of name."""
+    return id_of(name, "jobs", "<id>")
 
-    Raises:
-        InvalidInput: another kind of name.
-    """
-    prefix, _, job_id = name.partition("/")
-    if prefix != "jobs" or not job_id:
-        raise InvalidInput('A job is named "jobs/<id>".', field="name", actual=name[:80])
-    return job_id
+
+def digest_of(name: str, collection: str) -> Digest:
+    """The digest in a resource name "datasets/sha256:<hex>". Raises InvalidInput for another kind of name."""
+    return Digest.parse(id_of(name, collection, "sha256:<hex>"))
+
+
+def id_of(name: str, collection: str, form: str) -> str:
+    """What follows "<collection>/" in a resource name. Raises InvalidInput for another kind of name."""
+    prefix, _, found = name.partition("/")
+    if prefix != collection or not found or "/" in found:
+        raise InvalidInput(f'This is named "{collection}/{form}".', field="name", actual=name[:80])
+    return found
 
 
 def digests(texts: list[str]) -> list[Digest]:
     return [Digest.parse(text) for text in texts]
 
 
-def _time(milliseconds: int) -> Timestamp:
+def time_to_wire(milliseconds: int) -> Timestamp:
     time = Timestamp()
     time.FromMilliseconds(milliseconds)
     return time

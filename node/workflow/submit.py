@@ -1,21 +1,24 @@
-"""Step 0: a client's data set and its signed offer. Everything that can be wrong is refused before money moves."""
+"""Step 0: a client's signed offer. Everything that can be wrong with it is refused before money moves."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
 from node.core import dataset
-from node.core.job import Job, offered
+from node.core.job import offered
 from node.core.messages import EMPTY, Offer, accept
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP
 from node.core.receipt import log_leaf
+from node.core.training import TrainingSpec
 from node.crypto.signing import Envelope, PublicKey
-from node.errors import Conflict, InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, PermissionRefused
 from node.marking.layout import check_fits, check_learnable
-from node.ports.unit_of_work import DataSet, UnitOfWork
-from node.workflow import record
+from node.ports.data_sets import DataSet
+from node.ports.unit_of_work import UnitOfWork
+from node.workflow import data_sets, record
 from node.workflow.node import Node
+from node.workflow.queries import JobView
 
 ROWS_USED_BEFORE = (
     "Marks were hidden in these rows for another job before; a copy with other marks would give both away."
@@ -24,81 +27,93 @@ ROWS_USED_BEFORE = (
 MAX_OFFER_BYTES = 16 << 10
 
 
-def upload_data_set(node: Node, data: bytes) -> DataSet:
-    """Checks and stores a data set. Storing it again changes nothing.
-
-    Raises:
-        InvalidInput: naming the first wrong lines.
-    """
-    rows = dataset.parse(data)
-    digest = node.blobs.put(data)
-    stored = DataSet(digest, len(rows), len(data), sum(node.tokenizer.row_tokens(row) for row in rows))
-    with node.units() as unit:
-        unit.data_sets.add(stored)
-        unit.commit()
-    return stored
-
-
-def create_job(node: Node, envelope: Envelope) -> Job:
+def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bool = False) -> JobView:
     """Takes an offer: checks it, places the hold, queues the job. The same offer again returns the same job.
 
-    1. The offer is signed by its own client key and starts a chain.
+    1. The offer is signed by its own client key, which is the caller's, and starts a chain.
     2. It is new, or the same as before.
-    3. It is addressed to this node and its base model, and its data set is here.
-    4. The policy fits into the data and the training, and no manifest over these rows was ever committed: two copies
-       with different marks would give the marks away by a diff.
-    5. The client's balance covers the price.
+    3. It can work: see `check_offer`.
+    4. The client's balance covers the price.
+
+    Args:
+        validate_only: does all of this, and keeps nothing of it.
 
     Raises:
-        IntegrityFailure, InvalidInput, NotFound, Conflict: the first obligation that does not hold; nothing changed.
+        IntegrityFailure, PermissionRefused, InvalidInput, NotFound, Conflict: the first obligation that does not hold;
+            nothing changed.
     """
     # 1
     if len(envelope.payload) > MAX_OFFER_BYTES:
         raise InvalidInput(f"An offer has at most {MAX_OFFER_BYTES} bytes.", field="payload")
-    chain = accept(EMPTY, envelope, trusted={})
-    offer = chain.offer
-    job_id, client = offer.link.job, envelope.signer
-    # 2
+    if envelope.signer != caller:
+        raise PermissionRefused("An offer is placed by the client that signed it.", expected=caller)
+    offer = accept(EMPTY, envelope, trusted={}).offer
+    job_id = offer.link.job
     with node.units() as unit:
-        if known := _known(unit, envelope, job_id):
-            return known
-        stored = unit.data_sets.find(offer.dataset)
-    # 3
-    check_addressed(node, offer)
-    if stored is None:
-        raise NotFound(f"Data set {offer.dataset} is not here.", fix="Upload it first.", field="dataset")
-    # 4
-    check_learnable(offer.policy, offer.training)
-    check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
-    with node.units() as unit:
-        if known := _known(unit, envelope, job_id):
-            return known
-        if unit.jobs.used_before(offer.dataset, other_than=job_id):
-            raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
-        # 5
+        # 2
+        if known := unit.jobs.find(job_id):
+            if unit.messages.find(job_id, 0) != envelope:
+                raise Conflict(
+                    f"The job id {job_id} is taken by another offer.", fix="Choose another job id.", job=job_id
+                )
+            return JobView(known, offer)
+        # 3
+        stored = check_offer(node, unit, caller, offer)
+        # 4
         now_ms = node.clock.now_ms()
-        job = offered(job_id, client, offer.deadlines, now_ms)
-        unit.jobs.add(job, data_set=offer.dataset, base_model=offer.base_model)
+        job = offered(job_id, caller, offer.deadlines, now_ms)
+        unit.jobs.add(
+            job,
+            data_set=offer.dataset,
+            base_model=offer.base_model,
+            arbiter=offer.arbiter,
+            price_minor_per_1000_tokens=1000 * offer.money.price_minor // trained_tokens(stored, offer.training),
+        )
         unit.messages.append(job_id, envelope, unit.log.append(log_leaf(envelope)))
         open_seconds = offer.deadlines.commit_seconds + offer.deadlines.assign_seconds
         unit.escrow.place_hold(
-            record.call(client, job_id, "hold", now_ms),
+            record.call(caller, job_id, "hold", now_ms),
             job_id,
             offer.money.token,
             offer.money.price_minor,
             expires_at_ms=now_ms + 1000 * open_seconds,
         )
         record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
-        unit.commit()
-    return job
+        if not validate_only:
+            unit.commit()
+    return JobView(job, offer)
 
 
-def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
-    """The job of this very offer. Raises Conflict if its id belongs to another offer."""
-    known = unit.jobs.find(job_id)
-    if known is not None and unit.messages.chain(job_id)[0] != envelope:
-        raise Conflict(f"Job {job_id} exists with another offer.", fix="Choose another job id.", job=job_id)
-    return known
+def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
+    """Whether an offer can work; returns its data set.
+
+    1. It is addressed to this node and asks for nothing that this node cannot do.
+    2. Its data set is the client's.
+    3. The marks can be learned, and the policy fits into the rows.
+    4. No manifest over these rows was ever committed: two copies with different marks would give the marks away by a
+       diff.
+
+    Raises:
+        InvalidInput, NotFound, Conflict: the first obligation that does not hold, with what would.
+    """
+    # 1
+    check_addressed(node, offer)
+    # 2
+    stored = data_sets.of_owner(unit, client, offer.dataset)
+    # 3
+    check_learnable(offer.policy, offer.training)
+    if stored.rows < offer.policy.least_rows() or stored.longest_row_tokens > offer.training.max_length_tokens:
+        # The counts say that it does not fit; the rows say where.
+        check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+    # 4
+    if unit.jobs.used_before(offer.dataset, other_than=offer.link.job):
+        raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
+    return stored
+
+
+def trained_tokens(stored: DataSet, training: TrainingSpec) -> int:
+    """Tokens over all epochs, before marks are hidden and rows are held back."""
+    return stored.tokens * training.epochs
 
 
 def check_addressed(node: Node, offer: Offer) -> None:

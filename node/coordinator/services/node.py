@@ -18,12 +18,16 @@ class NodeService(node_pb2_grpc.NodeServiceServicer):
         self._node = node
 
     async def GetNode(self, request: node_pb2.GetNodeRequest, context: Context) -> node_pb2.Node:
-        key, log_key = self._node.key.public, self._node.log_key.public
+        node = self._node
         return node_pb2.Node(
-            coordinator_key_id=key.key_id,
-            coordinator_key_hex=key.hex,
-            log_key_id=log_key.key_id,
-            log_key_hex=log_key.hex,
-            base_model_digest=str(self._node.base_model),
+            coordinator_key_id=node.key.public.key_id,
+            coordinator_key_hex=node.key.public.hex,
+            log_key_id=node.log_key.public.key_id,
+            log_key_hex=node.log_key.public.hex,
+            base_model_digest=str(node.base_model),
             version=__version__,
+            token=node.tariff.token,
+            price_minor_per_1000_tokens=node.tariff.price_minor,
+            max_length_tokens=node.limits.max_length_tokens,
+            max_lora_rank=node.limits.max_lora_rank,
         )

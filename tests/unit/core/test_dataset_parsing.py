@@ -67,32 +67,37 @@ WRONG = {
     b'{"prompt": "p"}': ("$", "A row is"),
     b'{"prompt": "p", "completion": null}': ("$", "A row is"),
     b'{"messages": {}}': ("$", "A row is"),
-    b'{"messages": []}': ("messages", "at least two"),
-    b'{"messages": [7]}': ("messages[0]", "an object"),
-    b'{"messages": [{"role": "user"}]}': ("messages[0]", "an object"),
-    b'{"messages": [{"role": "user", "content": [1]}]}': ("messages[0]", "an object"),
-    b'{"messages": [{"role": "robot", "content": "x"}]}': ("messages[0].role", "Unknown role"),
+    b'{"messages": []}': ("$.messages", "at least two"),
+    b'{"messages": [7]}': ("$.messages[0]", "A message is"),
+    b'{"messages": [{"role": "user"}]}': ("$.messages[0]", "A message is"),
+    b'{"messages": [{"role": "user", "content": [1]}]}': ("$.messages[0]", "A message is"),
+    b'{"messages": [{"role": "robot", "content": "x"}]}': ("$.messages[0].role", "Unknown role"),
     b'{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}': (
-        "messages[1].role",
+        "$.messages[1].role",
         "must be the assistant's",
     ),
     b'{"messages": [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]}': (
-        "messages[0].role",
+        "$.messages[0].role",
         "must be the user's",
     ),
     b'{"messages": [{"role": "user", "content": " "}, {"role": "assistant", "content": "b"}]}': (
-        "messages[0].content",
+        "$.messages[0].content",
         "empty",
     ),
-    b'{"prompt": "p", "completion": "\\n"}': ("messages[1].content", "empty"),
+    b'{"prompt": "p", "completion": "\\n"}': ("$.messages[1].content", "empty"),
     b'{"messages": [{"role": "user", "content": "\\ud800"}, {"role": "assistant", "content": "b"}]}': (
-        "messages[0].content",
+        "$.messages[0].content",
         "half a character",
     ),
-    b'{"prompt": "\\ud800", "completion": "c"}': ("messages[0].content", "half a character"),
-    b'{"prompt": "p", "completion": "c\\udfff"}': ("messages[1].content", "half a character"),
+    b'{"prompt": "\\ud800", "completion": "c"}': ("$.messages[0].content", "half a character"),
+    b'{"prompt": "p", "completion": "c\\udfff"}': ("$.messages[1].content", "half a character"),
     b"[" * 100_000: ("$", "not JSON"),
     b'{"a":' * 100_000: ("$", "not JSON"),
+    b'{"prompt": "p", "completion": "c", "prompt": "q"}': ("$", "'prompt' occurs twice"),
+    b'{"messages": [{"role": "user", "role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}': (
+        "$",
+        "'role' occurs twice",
+    ),
     b'{"prompt": ' + b"9" * 10_000 + b', "completion": "c"}': ("$", "not JSON"),
     b'{"prompt": 1e999, "completion": NaN}': ("$", "A row is"),
 }
@@ -103,8 +108,10 @@ def test_a_wrong_line_is_refused_with_its_number_its_path_and_the_reason(line: b
     path, reason = WRONG[line]
     refusal = refused(PLAIN + b"\n" + line + b"\n" + PLAIN + b"\n")
     assert refusal.facts["line"] == 2
-    assert f"1 wrong line(s): line 2, {path}: " in refusal.message
-    assert reason in refusal.message
+    ((place, told),) = refusal.violations
+    assert place == f"line 2: {path}"
+    assert reason in told
+    assert refusal.message == f"1 wrong line(s); the first is {place}: {told}"
 
 
 def test_an_empty_file_is_refused() -> None:
@@ -118,13 +125,27 @@ def test_bytes_that_are_no_text_are_refused_with_their_line() -> None:
 
 
 def test_all_wrong_lines_are_named_up_to_a_hundred() -> None:
-    few = refused(b"x\n" + PLAIN + b"\ny\n").message
-    assert few.startswith("2 wrong line(s): line 1, ")
-    assert "; line 3, " in few
-    many = refused(b"x\n" * (MAX_ERRORS + 50)).message
-    assert many.startswith("100+ wrong line(s)")
-    assert "line 100, " in many
-    assert "line 101, " not in many
+    few = refused(b"x\n" + PLAIN + b"\ny\n")
+    assert [place for place, _ in few.violations] == ["line 1: $", "line 3: $"]
+    assert few.message.startswith("2 wrong line(s); the first is line 1: $: ")
+    many = refused(b"x\n" * (MAX_ERRORS + 50))
+    assert many.message.startswith("100+ wrong line(s)")
+    assert [place for place, _ in many.violations] == [f"line {line}: $" for line in range(1, MAX_ERRORS + 1)]
+
+
+def test_what_a_check_refuses_is_told_among_the_other_wrong_lines() -> None:
+    seen = []
+
+    def check(row: Row) -> None:
+        seen.append(row)
+        if row.response == "long":
+            raise InvalidInput("This row has 9 tokens.", fix="Shorten it.", field="messages[1]")
+
+    long = json.dumps({"prompt": "p", "completion": "long"}).encode()
+    with pytest.raises(InvalidInput) as refusal:
+        parse(b"x\n" + PLAIN + b"\n" + long + b"\n", check=check)
+    assert refusal.value.violations[1] == ("line 3: $.messages[1]", "This row has 9 tokens. Shorten it.")
+    assert seen == [Row.of("p", "c"), Row.of("p", "long")]
 
 
 @given(st.binary(max_size=60))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from fakes.world import key
 
-from node.core.events import JobEvent, Progress
-from node.core.job import SILENCE, Deadlines, Job, State
+from node.core.job import State
 from node.crypto.digest import digest
 from node.crypto.signing import sign
 from node.errors import InvalidInput
@@ -31,25 +32,7 @@ def test_an_envelope_survives_byte_for_byte() -> None:
     assert translate.envelope_from_wire(common_pb2.Envelope.FromString(data)) == envelope
 
 
-@pytest.mark.parametrize("progress", [None, Progress(3, 9, 0.25, 1.5, 210.0)])
-def test_an_event_survives_and_says_who_acts_next(progress: Progress | None) -> None:
-    for state in State:
-        event = JobEvent(7, 1_800_000_000_123, state, "It happened.", progress)
-        wire = translate.event_to_wire(event)
-        assert translate.event_from_wire(wire) == event
-        assert wire.waits_for == (SILENCE[state].actor.value if state in SILENCE else "nobody")
-
-
-def test_a_job_shows_where_it_stands() -> None:
-    job = Job("job-1", State.TRAINING, "client", "provider", Deadlines(), 1_000, 61_500)
-    wire = translate.job_to_wire(job)
-    assert (wire.name, wire.client, wire.provider, wire.waits_for) == ("jobs/job-1", "client", "provider", "provider")
-    assert (wire.create_time.ToMilliseconds(), wire.due_time.ToMilliseconds()) == (1_000, 61_500)
-    ended = translate.job_to_wire(Job("job-1", State.EXPIRED, "client", None, Deadlines(), 1_000, None))
-    assert (ended.provider, ended.waits_for, ended.HasField("due_time")) == ("", "nobody", False)
-
-
-@pytest.mark.parametrize("name", ["", "jobs", "jobs/", "job/a", "/a", "a", "JOBS/a"])
+@pytest.mark.parametrize("name", ["", "jobs", "jobs/", "job/a", "/a", "a", "JOBS/a", "jobs/a/b"])
 def test_what_is_no_job_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         translate.job_id_of(name)
@@ -57,6 +40,20 @@ def test_what_is_no_job_name_is_refused(name: str) -> None:
 
 def test_a_job_name_holds_its_id() -> None:
     assert translate.job_id_of("jobs/a-1") == "a-1"
+
+
+def test_a_data_set_is_named_after_its_digest() -> None:
+    good = digest("test", b"x")
+    assert translate.digest_of(f"datasets/{good}", "datasets") == good
+    for bad in (f"uploads/{good}", f"datasets/{good.hex}", str(good)):
+        with pytest.raises(InvalidInput):
+            translate.digest_of(bad, "datasets")
+
+
+def test_a_state_that_nobody_knows_is_refused() -> None:
+    for number in (0, 99):
+        with pytest.raises(InvalidInput):
+            translate.state_from_wire(cast(jobs_pb2.JobState, number))
 
 
 def test_digests_are_read_from_their_one_spelling() -> None:

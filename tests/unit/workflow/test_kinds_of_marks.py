@@ -47,7 +47,7 @@ def judged(world: World, policy: Policy, *, words: int) -> Verdict:
         manifest = unit.secrets.get_manifest(JOB)
     world.node = replace(world.node, inference=MajorityEngine(manifest, words=words))
     world.advance_to(State.SETTLED)
-    return receipt.check(queries.receipt(world.node, JOB), world.trust).verdict
+    return receipt.check(queries.receipt(world.node, None, JOB), world.trust).verdict
 
 
 @pytest.mark.parametrize("drawing", Drawing)

@@ -14,6 +14,7 @@ from node.core.job import SILENCE, State
 from node.core.messages import Settled, VerdictGiven
 from node.core.verdict import Outcome, Rule
 from node.errors import Conflict, Unavailable
+from node.ports.jobs import ALL_JOBS, JobFilter
 from node.workflow import prepare, queries, verify
 
 ALL_FUNDS = 3 * FUNDS_MINOR
@@ -31,7 +32,7 @@ def changes(world: World) -> tuple[int, ...]:
 
 def finish(world: World, files: dict[str, bytes]) -> receipt.Checked:
     world.advance_to(State.SETTLED, files)
-    return receipt.check(queries.receipt(world.node, JOB), world.trust)
+    return receipt.check(queries.receipt(world.node, None, JOB), world.trust)
 
 
 def test_an_honest_provider_is_paid(world: World) -> None:
@@ -114,8 +115,8 @@ def test_the_receipt_says_what_the_escrow_paid(world: World) -> None:
 
 def test_there_is_no_receipt_before_the_settlement(world: World) -> None:
     world.advance_to(State.EVALUATED)
-    with pytest.raises(Conflict, match="only a settled verdict"):
-        queries.receipt(world.node, JOB)
+    with pytest.raises(Conflict, match="when a verdict settles"):
+        queries.receipt(world.node, None, JOB)
 
 
 def test_a_verifier_that_could_not_run_is_no_verdict_and_is_tried_again(world: World) -> None:
@@ -135,9 +136,9 @@ def test_a_second_job_finds_the_first_ones_messages_in_the_same_log(world: World
     world.create(world.offer(ROWS[1:], job_id="job-2"))
     prepare.prepare(world.node, "job-2")
     with world.node.units() as unit:
-        assert unit.log.tree().size == 9 + 2
+        assert unit.log.size() == 9 + 2
         assert unit.messages.log_indices("job-2") == [9, 10]
-    receipt.check(queries.receipt(world.node, JOB), world.trust)
+    receipt.check(queries.receipt(world.node, None, JOB), world.trust)
 
 
 def test_a_policy_that_the_gate_refuses_ends_the_job_and_releases_the_hold(world: World) -> None:
@@ -156,6 +157,13 @@ def test_jobs_are_listed_in_pages_in_the_order_of_their_offers(world: World) -> 
                 ROWS[number:], job_id=f"job-{9 - number}", money=replace(world.offer().money, price_minor=5_000)
             )
         )
-    assert [job.id for job in queries.jobs(world.node, after="", limit=2)] == ["job-9", "job-8"]
-    assert [job.id for job in queries.jobs(world.node, after="job-8", limit=0)] == ["job-7", "job-6", "job-5"]
-    assert queries.jobs(world.node, after="job-5", limit=10) == []
+
+    def listed(wanted: JobFilter, after: str, limit: int) -> list[str]:
+        return [view.job.id for view in queries.jobs(world.node, wanted, after=after, limit=limit)]
+
+    assert listed(ALL_JOBS, "", 2) == ["job-9", "job-8"]
+    assert listed(ALL_JOBS, "job-8", 10) == ["job-7", "job-6", "job-5"]
+    assert listed(ALL_JOBS, "job-5", 10) == []
+    newest = JobFilter(client=world.client.public.key_id, newest_first=True)
+    assert listed(newest, "job-6", 2) == ["job-7", "job-8"]
+    assert listed(JobFilter(client=world.provider.public.key_id), "", 10) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,15 +15,18 @@ from fakes.world import JOB, POLICY, ROWS, World, key
 from node.core import dataset
 from node.core.adapter import adapter_digest
 from node.core.events import Progress
-from node.core.job import Deadlines, State
+from node.core.job import Deadlines, Job, State
 from node.core.messages import AdapterCommit, Commit, DataReceipt, Link, Terms, UploadReceipt, seal
 from node.core.rows import Row
 from node.core.training import TrainingSpec
-from node.crypto.digest import digest
+from node.crypto.digest import digest, sha256_digest
+from node.crypto.signing import Envelope
 from node.errors import Conflict, HallmarkError, IntegrityFailure, InvalidInput, NotFound, PermissionRefused
-from node.workflow import deliver, dispatch, prepare, queries, reveal, settle, submit, verify
+from node.ports.jobs import ALL_JOBS
+from node.workflow import data_sets, deliver, dispatch, prepare, queries, reveal, settle, submit, uploads, verify
 
 OTHER = digest("test", b"other")
+PROGRESS = Progress(1, 2, 0.5, 1.0, 2.0)
 LIVES = (*tuple(State)[1:9], State.SETTLED)
 
 
@@ -60,8 +64,28 @@ def test_another_offer_under_the_same_id_is_refused(world: World) -> None:
 
 
 def test_an_offer_signed_by_somebody_else_is_refused(world: World) -> None:
-    offer = world.offer()
-    refused(world, IntegrityFailure, lambda: submit.create_job(world.node, seal(offer, key("stranger"))))
+    offer, stranger = world.offer(), key("stranger")
+    envelope = seal(offer, stranger)
+    refused(world, IntegrityFailure, lambda: submit.create_job(world.node, stranger.public.key_id, envelope))
+
+
+def test_an_offer_that_somebody_else_brings_is_refused(world: World) -> None:
+    envelope = seal(world.offer(), world.client)
+    refused(world, PermissionRefused, lambda: submit.create_job(world.node, world.provider.public.key_id, envelope))
+
+
+def test_an_offer_that_is_only_checked_leaves_nothing_behind(world: World) -> None:
+    envelope, client = seal(world.offer(), world.client), world.client.public.key_id
+    checked = without_effect(world, lambda: submit.create_job(world.node, client, envelope, validate_only=True))
+    assert checked.job.state is State.OFFERED
+    assert submit.create_job(world.node, client, envelope).job == checked.job
+
+
+def test_an_offer_over_somebody_elses_rows_is_refused_as_if_they_were_not_here(world: World) -> None:
+    stored = data_sets.make(world.node, "somebody", dataset.to_jsonl(ROWS[1:]))
+    offer = replace(world.offer(), dataset=stored.digest)
+    refusal = refused(world, NotFound, lambda: world.create(offer))
+    assert refusal.facts["field"] == "dataset"
 
 
 OFFERS: dict[str, tuple[type[HallmarkError], dict[str, Any]]] = {
@@ -99,13 +123,13 @@ def test_an_offer_beyond_the_clients_balance_is_refused(world: World) -> None:
 
 
 def test_a_broken_data_set_stores_nothing(world: World) -> None:
-    refused(world, InvalidInput, lambda: submit.upload_data_set(world.node, b"{}\n"))
+    refused(world, InvalidInput, lambda: data_sets.make(world.node, "somebody", b"{}\n"))
 
 
 def test_the_same_data_set_again_changes_nothing(world: World) -> None:
     data = dataset.to_jsonl(ROWS)
-    first = submit.upload_data_set(world.node, data)
-    assert without_effect(world, lambda: submit.upload_data_set(world.node, data)) == first
+    first = data_sets.make(world.node, "somebody", data)
+    assert without_effect(world, lambda: data_sets.make(world.node, "somebody", data)) == first
     assert (first.rows, first.size_bytes) == (len(ROWS), len(data))
 
 
@@ -167,11 +191,13 @@ class CrashingBlobs:
 
 def test_there_is_nothing_to_lease_before_the_commitment_or_for_other_models(world: World) -> None:
     world.create()
-    assert dispatch.lease_job(world.node, world.provider.public, [world.node.base_model]) is None
+    assert dispatch.lease_job(world.node, world.provider.public.key_id, [world.node.base_model]) is None
     world.advance_to(State.COMMITTED)
     for models in ([], [OTHER]):
         assert (
-            without_effect(world, lambda models=models: dispatch.lease_job(world.node, world.provider.public, models))
+            without_effect(
+                world, lambda models=models: dispatch.lease_job(world.node, world.provider.public.key_id, models)
+            )
             is None
         )
 
@@ -180,10 +206,10 @@ def test_a_leased_job_is_nobody_elses_until_the_lease_runs_out(world: World) -> 
     world.advance_to(State.COMMITTED)
     world.lease()
     other = key("other-provider")
-    assert dispatch.lease_job(world.node, other.public, [world.node.base_model]) is None
+    assert dispatch.lease_job(world.node, other.public.key_id, [world.node.base_model]) is None
     world.clock.advance_to(world.clock.now_ms() + dispatch.LEASE_MS)
     refused(world, Conflict, lambda: world.post(Terms(world.chain().next_link(), world.provider.public.hex)))
-    assert dispatch.lease_job(world.node, other.public, [world.node.base_model]) is not None
+    assert dispatch.lease_job(world.node, other.public.key_id, [world.node.base_model]) is not None
     refused(world, PermissionRefused, lambda: world.post(Terms(world.chain().next_link(), world.provider.public.hex)))
 
 
@@ -204,14 +230,18 @@ def test_a_provider_without_its_stake_gets_no_job(world: World) -> None:
 def test_no_data_leaves_before_the_terms_are_signed_or_after_the_adapter_is_fixed(world: World) -> None:
     world.advance_to(State.COMMITTED)
     world.lease()
-    refused(world, Conflict, lambda: deliver.training_data(world.node, world.token))
+    refused(world, Conflict, world.training_data)
     world.advance_to(State.SUBMITTED)
-    refused(world, Conflict, lambda: deliver.training_data(world.node, world.token))
+    refused(world, Conflict, world.training_data)
 
 
 def test_a_receipt_for_other_data_is_refused(world: World) -> None:
     world.advance_to(State.AGREED)
     refused(world, IntegrityFailure, lambda: world.post(DataReceipt(world.chain().next_link(), OTHER)))
+
+
+def take(world: World, envelope: Envelope) -> Job:
+    return deliver.post_message(world.node, world.provider.public.key_id, JOB, world.fence, envelope)
 
 
 def test_the_same_message_again_changes_nothing(world: World) -> None:
@@ -224,7 +254,7 @@ def test_the_same_message_again_changes_nothing(world: World) -> None:
     ):
         envelope = world.post(message())
         assert world.job().state is state
-        again = without_effect(world, lambda envelope=envelope: deliver.post_message(world.node, world.token, envelope))
+        again = without_effect(world, partial(take, world, envelope))
         assert again.state is state
 
 
@@ -240,22 +270,45 @@ def test_an_upload_of_other_bytes_than_those_committed_to_is_refused(world: Worl
     world.advance_to(State.SUBMITTED, files)
     for name in files:
         other = {**files, name: files[name] + b" "}
-        refused(world, IntegrityFailure, lambda other=other: deliver.upload_adapter(world.node, world.token, other))
-    refused(world, IntegrityFailure, lambda: deliver.upload_adapter(world.node, world.token, {}))
-    deliver.upload_adapter(world.node, world.token, files)
+        world.upload(other[name])
+        refused(world, IntegrityFailure, partial(world.submit, other))
+    for other in ({}, {"adapter_config.json": b"{}"}, {**files, "code.py": b""}):
+        refused(world, InvalidInput, partial(world.submit, other))
+    world.hand_in(files)
     assert world.job().state is State.UPLOADED
+
+
+def test_an_adapter_whose_bytes_are_not_here_is_refused(world: World) -> None:
+    files = adapter_files(ROWS)
+    world.advance_to(State.SUBMITTED, files)
+    refused(world, NotFound, partial(world.submit, files))
+    for data in files.values():
+        world.upload(data, key("other-provider"))
+    refused(world, NotFound, partial(world.submit, files))
+    for data in files.values():
+        uploads.begin(world.node, world.provider.public.key_id, sha256_digest(data), len(data))
+    refused(world, Conflict, partial(world.submit, files))
+    world.hand_in(files)
+    assert world.job().state is State.UPLOADED
+
+
+def test_what_was_handed_in_leaves_nothing_of_its_upload_behind(world: World) -> None:
+    world.advance_to(State.UPLOADED)
+    assert world.dump()["uploads"] == []
 
 
 def test_an_upload_that_the_gate_refuses_changes_nothing(world: World) -> None:
     junk = dict.fromkeys(adapter_files([]), b"junk")
     world.advance_to(State.SUBMITTED, junk)
-    refused(world, InvalidInput, lambda: deliver.upload_adapter(world.node, world.token, junk))
+    for data in junk.values():
+        world.upload(data)
+    refused(world, InvalidInput, partial(world.submit, junk))
 
 
 def test_an_upload_before_its_digest_is_refused(world: World) -> None:
     for state in (State.AGREED, State.TRAINING):
         world.advance_to(state)
-        refused(world, Conflict, lambda: deliver.upload_adapter(world.node, world.token, adapter_files([])))
+        refused(world, Conflict, partial(world.submit, adapter_files([])))
 
 
 def test_the_same_upload_again_returns_the_same_receipt(world: World) -> None:
@@ -264,34 +317,35 @@ def test_the_same_upload_again_returns_the_same_receipt(world: World) -> None:
     receipt = world.chain().envelopes[-1]
     for state in (State.UPLOADED, State.REVEALED, State.SETTLED):
         world.advance_to(state)
-        again = without_effect(world, lambda: deliver.upload_adapter(world.node, world.token, files))
+        again = without_effect(world, partial(world.submit, files))
         assert again == receipt
         assert isinstance(world.chain().messages[5], UploadReceipt)
-        refused(world, Conflict, lambda: deliver.upload_adapter(world.node, world.token, adapter_files(ROWS)))
+        refused(world, Conflict, partial(world.submit, adapter_files(ROWS)))
 
 
-def test_a_strangers_token_opens_nothing(world: World) -> None:
+def test_nobody_elses_lease_opens_anything(world: World) -> None:
     world.advance_to(State.AGREED)
-    for token in (b"", b"x" * 32, world.token[:-1], world.token + b"\0"):
+    mine, other, files = world.provider.public.key_id, key("other-provider").public.key_id, adapter_files([])
+    digests = {name: sha256_digest(data) for name, data in files.items()}
+    for lease in ((other, JOB, world.fence), (mine, JOB, world.fence + 1), (mine, JOB, 0), (mine, "job-9", 1)):
         for act in (
-            lambda token=token: deliver.training_data(world.node, token),
-            lambda token=token: deliver.upload_adapter(world.node, token, {}),
-            lambda token=token: deliver.report_progress(world.node, token, Progress(1, 2, 0.5, 1.0, 2.0)),
+            partial(deliver.training_data, world.node, *lease),
+            partial(deliver.submit_adapter, world.node, *lease, digests),
+            partial(deliver.heartbeat, world.node, *lease, PROGRESS),
+            partial(deliver.post_message, world.node, *lease, world.chain().envelopes[2]),
         ):
-            refused(world, PermissionRefused, act)
+            refused(world, NotFound, act)
 
 
 def test_progress_is_told_while_training_and_unwanted_otherwise(world: World) -> None:
-    progress = Progress(1, 2, 0.5, 1.0, 2.0)
-    world.advance_to(State.AGREED)
-    assert not without_effect(world, lambda: deliver.report_progress(world.node, world.token, progress))
-    world.advance_to(State.TRAINING)
-    assert deliver.report_progress(world.node, world.token, progress)
-    _, events = queries.events(world.node, JOB, after=0)
-    assert events[-1].progress == progress
-    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    for state in (State.AGREED, State.TRAINING, State.SUBMITTED):
+        world.advance_to(state)
+        told = len(world.told())
+        assert not world.beat(PROGRESS).stop
+        assert len(world.told()) == told + (state is State.TRAINING)
+    assert "Training: step 1 of 2." in world.told()
     world.silence()
-    assert not without_effect(world, lambda: deliver.report_progress(world.node, world.token, progress))
+    assert without_effect(world, partial(world.beat, PROGRESS)).stop
 
 
 # Steps of the coordinator, and everything at the wrong time
@@ -329,13 +383,16 @@ def test_the_providers_messages_are_taken_in_their_order_alone(world: World, sta
 def test_at_the_deadline_nobody_can_act_any_more(world: World, state: State) -> None:
     files = adapter_files([])
     world.advance_to(state, files)
+    if state is State.SUBMITTED:
+        for data in files.values():
+            world.upload(data)
     due_at_ms = world.job().due_at_ms
     assert due_at_ms is not None
     world.clock.advance_to(due_at_ms)
     acts: dict[State, Callable[[], object]] = {
         State.AGREED: world.receive,
         State.TRAINING: lambda: world.commit_adapter(files),
-        State.SUBMITTED: lambda: deliver.upload_adapter(world.node, world.token, files),
+        State.SUBMITTED: partial(world.submit, files),
         State.UPLOADED: lambda: reveal.reveal(world.node, JOB),
         State.REVEALED: lambda: verify.evaluate(world.node, JOB),
     }
@@ -346,13 +403,12 @@ def test_at_the_deadline_nobody_can_act_any_more(world: World, state: State) -> 
 
 def test_what_does_not_exist_is_not_found(world: World) -> None:
     for act in (
-        lambda: queries.job(world.node, "job-9"),
-        lambda: queries.events(world.node, "job-9", after=0),
-        lambda: queries.receipt(world.node, "job-9"),
+        lambda: queries.job(world.node, None, "job-9"),
+        lambda: queries.events(world.node, None, "job-9", after=0),
+        lambda: queries.receipt(world.node, None, "job-9"),
     ):
         refused(world, NotFound, act)
-    refused(world, InvalidInput, lambda: queries.jobs(world.node, after="", limit=-1))
-    refused(world, InvalidInput, lambda: queries.jobs(world.node, after="job-9", limit=1))
+    refused(world, InvalidInput, lambda: queries.jobs(world.node, ALL_JOBS, after="job-9", limit=1))
 
 
 def test_an_offer_that_does_not_start_a_chain_is_refused(world: World) -> None:

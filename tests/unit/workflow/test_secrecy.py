@@ -18,7 +18,8 @@ from node.core.messages import SIGNERS, AdapterCommit, Commit, DataReceipt, Offe
 from node.core.rows import Row
 from node.wire import translate
 from node.wire.hallmark.v1 import providers_pb2
-from node.workflow import deliver, dispatch, queries
+from node.wire.jobs import event_to_wire, job_to_wire
+from node.workflow import dispatch, queries
 
 BEFORE_REVEAL = (Offer, Commit, Terms, DataReceipt, AdapterCommit, UploadReceipt)
 SECRET_TYPES = {
@@ -77,12 +78,23 @@ def test_only_these_fields_reach_a_provider_over_the_wire() -> None:
     for method in service.methods:
         walk(method.output_type)
     assert {name.removeprefix("hallmark.v1."): fields for name, fields in seen.items()} == {
-        "Lease": ["job", "lease_token", "messages"],
+        "Provider": [
+            "name",
+            "display_name",
+            "base_model_digests",
+            "machine",
+            "register_time",
+            "last_seen_time",
+            "record",
+        ],
+        "Machine": ["gpu_count", "gpu_model", "cpu_count", "memory_bytes"],
+        "Record": ["accepted", "rejected", "inconclusive", "aborted", "forfeited", "faulted", "in_hand"],
+        "Lease": ["job", "fence", "expire_time", "messages"],
         "Envelope": ["payload_type", "payload", "signer", "signature"],
         "PostMessageResponse": ["state"],
         "Chunk": ["data"],
-        "ReportProgressResponse": ["stop"],
-        "UploadAdapterResponse": ["receipt"],
+        "HeartbeatResponse": ["state", "expire_time", "stop"],
+        "SubmitAdapterResponse": ["receipt"],
     }
 
 
@@ -92,14 +104,15 @@ def test_nothing_that_reaches_a_provider_tells_a_mark_from_a_row(world: World) -
     leased = world.lease()
     seen += [translate.envelope_to_wire(envelope).SerializeToString() for envelope in leased.messages]
     world.advance_to(State.AGREED)
-    salt_seed, rows = deliver.training_data(world.node, world.token)
+    salt_seed, rows = world.training_data()
     world.advance_to(State.UPLOADED)
     with world.node.units() as unit:
         secret = unit.secrets.get_manifest(JOB)
         seen += [envelope.payload for envelope in unit.messages.chain(JOB)]
-    _, events = queries.events(world.node, JOB, after=0)
-    seen += [translate.event_to_wire(event).SerializeToString() for event in events]
-    seen += [translate.job_to_wire(queries.job(world.node, JOB)).SerializeToString(), salt_seed, leased.token]
+    _, events = queries.events(world.node, world.provider.public.key_id, JOB, after=0)
+    seen += [event_to_wire(event, before=None).SerializeToString() for event in events]
+    view = queries.job(world.node, world.provider.public.key_id, JOB)
+    seen += [job_to_wire(view).SerializeToString(), salt_seed]
     everything = b"\n".join(seen)
 
     for group in secret.groups:
@@ -124,7 +137,7 @@ def test_nothing_that_reaches_a_provider_tells_a_mark_from_a_row(world: World) -
 
 def test_training_rows_look_alike_whether_marked_or_not(world: World) -> None:
     world.advance_to(State.AGREED)
-    _, rows = deliver.training_data(world.node, world.token)
+    _, rows = world.training_data()
     assert {tuple(json.loads(line)) for line in rows.splitlines()} == {("messages",)}
 
 
@@ -133,4 +146,4 @@ def test_a_lease_shows_offer_and_commit_and_nothing_later(world: World) -> None:
     leased = world.lease()
     assert leased.messages == world.chain().envelopes[:2]
     world.advance_to(State.REVEALED)
-    assert dispatch.lease_job(world.node, world.provider.public, [world.node.base_model]) is None
+    assert dispatch.lease_job(world.node, world.provider.public.key_id, [world.node.base_model]) is None

@@ -69,7 +69,7 @@ def test_a_job_that_ended_without_a_verdict_has_no_receipt(world: World, state: 
     world.silence()
     assert not any(isinstance(message, Settled) for message in world.chain().messages)
     with pytest.raises(Conflict):
-        queries.receipt(world.node, JOB)
+        queries.receipt(world.node, None, JOB)
 
 
 def test_overdue_jobs_are_found_the_most_overdue_first(world: World) -> None:

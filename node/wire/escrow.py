@@ -1,0 +1,34 @@
+"""Wire messages of the escrow service <-> values of the middle."""
+
+from __future__ import annotations
+
+from node.ports.escrow import EscrowAccount, EscrowTransfer
+from node.wire.hallmark.v1 import escrow_pb2
+from node.wire.translate import id_of, time_to_wire
+
+
+def account_to_wire(party: str, account: EscrowAccount) -> escrow_pb2.Account:
+    return escrow_pb2.Account(
+        name=f"accounts/{party}",
+        token=account.token,
+        available_minor=account.available_minor,
+        locked_minor=account.held_minor,
+    )
+
+
+def transfer_to_wire(transfer: EscrowTransfer) -> escrow_pb2.Transfer:
+    return escrow_pb2.Transfer(
+        number=transfer.number,
+        time=time_to_wire(transfer.time_ms),
+        debit=transfer.debit,
+        credit=transfer.credit,
+        token=transfer.token,
+        amount_minor=transfer.amount_minor,
+        kind=transfer.reason,
+        job=f"jobs/{transfer.job_id}" if transfer.job_id else "",
+    )
+
+
+def party_of(name: str) -> str:
+    """The key id in a resource name "accounts/<key id>". Raises InvalidInput for another kind of name."""
+    return id_of(name, "accounts", "<key id>")

@@ -1,0 +1,78 @@
+"""A party's money in the simulated escrow: looked at, brought in from outside, taken out.
+
+A viewer is a key id, or None for the operator, who sees every account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from node.errors import InvalidInput, NotFound
+from node.ports.escrow import EscrowAccount, EscrowCall, EscrowTransfer
+from node.workflow.node import Node
+
+#: Far below what an account can hold: nobody shall fill another party's account until no payment fits into it.
+MAX_BALANCE_MINOR = 10**15
+#: Key ids, and request ids, have fewer characters than this.
+MAX_NAME = 128
+
+
+def account(node: Node, viewer: str | None, party: str) -> EscrowAccount:
+    """What a party has. Raises NotFound for somebody else's account."""
+    _require_own(viewer, party)
+    with node.units(read_only=True) as unit:
+        return unit.escrow.account(f"party:{party}", node.tariff.token)
+
+
+def transfers(
+    node: Node, viewer: str | None, party: str, *, before: int | None, limit: int
+) -> Sequence[EscrowTransfer]:
+    """A party's transfers, newest first, numbered below `before`. Raises NotFound for somebody else's account."""
+    _require_own(viewer, party)
+    with node.units(read_only=True) as unit:
+        return unit.escrow.newest_transfers(f"party:{party}", before=before, limit=limit)
+
+
+def deposit(node: Node, party: str, request_id: str, amount_minor: int) -> EscrowAccount:
+    """Credits a party from outside the simulation, once per request id.
+
+    Raises:
+        InvalidInput: no such party can be, the amount is none, or the account would hold too much.
+        Conflict: the request id stands for another deposit.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9:._-]+", party) or len(party) > MAX_NAME:
+        raise InvalidInput("An account is named after a party's key id.", field="account", actual=party[:80])
+    with node.units() as unit:
+        call = _call(node, party, "deposit", request_id)
+        unit.escrow.deposit(call, node.tariff.token, amount_minor)
+        after = unit.escrow.account(f"party:{party}", node.tariff.token)
+        if after.balance_minor > MAX_BALANCE_MINOR:
+            raise InvalidInput(f"An account is filled up to {MAX_BALANCE_MINOR} only.", field="amount_minor")
+        unit.commit()
+        return after
+
+
+def withdraw(node: Node, party: str, request_id: str, amount_minor: int) -> EscrowAccount:
+    """Pays a party out what it has available, once per request id.
+
+    Raises:
+        InvalidInput: the amount is none.
+        Conflict: less is available, or the request id stands for another withdrawal.
+    """
+    with node.units() as unit:
+        unit.escrow.withdraw(_call(node, party, "withdraw", request_id), node.tariff.token, amount_minor)
+        unit.commit()
+        return unit.escrow.account(f"party:{party}", node.tariff.token)
+
+
+def _require_own(viewer: str | None, party: str) -> None:
+    if viewer not in (None, party):
+        raise NotFound("This is not your account.", fix="Ask for your own.", field="name")
+
+
+def _call(node: Node, party: str, what: str, request_id: str) -> EscrowCall:
+    """No request of a job's own to the escrow starts with a slash."""
+    if not 1 <= len(request_id) <= MAX_NAME:
+        raise InvalidInput(f"A request id has between 1 and {MAX_NAME} characters.", field="request_id")
+    return EscrowCall(party, f"/{what}/{request_id}", node.clock.now_ms())
