@@ -13,6 +13,7 @@ import typer
 from node import __version__, errors
 from node.cli import calibrate, config, coordinator, escrow, init, plan, provider, receipt, redteam, vet
 from node.cli.demo import command as demo
+from node.cli.doctor import command as doctor
 
 #: The first matching row decides.
 EXIT_CODES: tuple[tuple[type[errors.HallmarkError], int], ...] = (
@@ -46,6 +47,7 @@ app.add_typer(provider.app, name="provider")
 app.add_typer(escrow.app, name="escrow")
 app.add_typer(redteam.app, name="redteam")
 app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
