@@ -15,7 +15,7 @@ from typing import Any
 from node.core import document
 from node.core.evidence import Evidence
 from node.core.job import Actor, Deadlines
-from node.core.manifest import Manifest, OpenedRow
+from node.core.manifest import Manifest, OpenedRow, check_reveal
 from node.core.policy import Policy
 from node.core.training import TrainingSpec
 from node.core.verdict import Outcome, Verdict
@@ -165,6 +165,42 @@ class VerdictGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class Challenge:
+    """Step 8, by the client or the provider: it disputes the verdict and puts up a bond.
+
+    Raises:
+        InvalidInput: `challenger` is neither.
+    """
+
+    link: Link
+    challenger: Actor
+
+    def __post_init__(self) -> None:
+        if self.challenger not in (Actor.CLIENT, Actor.PROVIDER):
+            raise InvalidInput("Only a job's client or provider challenges.", field="challenger")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What somebody observed, and the verdict that follows."""
+
+    evidence: Evidence
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Step 8's answer, by the arbiter, whose key's id the offer names: its own judgement.
+
+    None, if the coordinator withheld what that takes.
+    """
+
+    link: Link
+    arbiter_key_hex: str
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """Step 9, by the coordinator: what the escrow paid to whom, in minor units, stakes and bonds included."""
 
@@ -175,9 +211,21 @@ class Settled:
     to_coordinator_minor: int
 
 
-Message = Offer | Commit | Terms | DataReceipt | AdapterCommit | UploadReceipt | Reveal | VerdictGiven | Settled
+Message = (
+    Offer
+    | Commit
+    | Terms
+    | DataReceipt
+    | AdapterCommit
+    | UploadReceipt
+    | Reveal
+    | VerdictGiven
+    | Challenge
+    | Ruling
+    | Settled
+)
 
-#: Every kind of message, in protocol order, with the party that signs it.
+#: Every kind of message, in protocol order, with the party that signs it; `ANYONE` is the one that the message names.
 SIGNERS: dict[type[Any], Actor] = {
     Offer: Actor.CLIENT,
     Commit: Actor.COORDINATOR,
@@ -187,7 +235,25 @@ SIGNERS: dict[type[Any], Actor] = {
     UploadReceipt: Actor.COORDINATOR,
     Reveal: Actor.COORDINATOR,
     VerdictGiven: Actor.COORDINATOR,
+    Challenge: Actor.ANYONE,
+    Ruling: Actor.ARBITER,
     Settled: Actor.COORDINATOR,
+}
+
+#: What may follow each kind of message; None stands for the beginning. A silent arbiter leaves a challenge unanswered.
+FOLLOWERS: dict[type[Any] | None, tuple[type[Any], ...]] = {
+    None: (Offer,),
+    Offer: (Commit,),
+    Commit: (Terms,),
+    Terms: (DataReceipt,),
+    DataReceipt: (AdapterCommit,),
+    AdapterCommit: (UploadReceipt,),
+    UploadReceipt: (Reveal,),
+    Reveal: (VerdictGiven,),
+    VerdictGiven: (Challenge, Settled),
+    Challenge: (Ruling, Settled),
+    Ruling: (Settled,),
+    Settled: (),
 }
 
 
@@ -234,10 +300,14 @@ class Chain:
         Raises:
             IntegrityFailure: the chain has none.
         """
-        for message in self.messages:
-            if isinstance(message, kind):
-                return message
-        raise IntegrityFailure(f"The chain has no {kind.__name__}.")
+        found = self.get(kind)
+        if found is None:
+            raise IntegrityFailure(f"The chain has no {kind.__name__}.")
+        return found
+
+    def get(self, kind: type[Any]) -> Any:
+        """The message of a kind, or None."""
+        return next((message for message in self.messages if isinstance(message, kind)), None)
 
     @property
     def offer(self) -> Offer:
@@ -262,9 +332,9 @@ def read_chain(envelopes: Sequence[Envelope], *, trusted: Mapping[str, PublicKey
 def accept(chain: Chain, envelope: Envelope, *, trusted: Mapping[str, PublicKey]) -> Chain:
     """The chain with one more message, verified.
 
-    1. The kind follows the last one in protocol order.
-    2. Its signer is the party that must sign it: the client of the offer, the provider of the terms, or a trusted
-       coordinator whom the offer names. The signature verifies over the received bytes.
+    1. Its kind may follow the last one's.
+    2. Its signer is the party that must sign it: the client of the offer, the provider of the terms, the arbiter or a
+       trusted coordinator whom the offer names. The signature verifies over the received bytes.
     3. It links to the message before it.
 
     Args:
@@ -275,12 +345,11 @@ def accept(chain: Chain, envelope: Envelope, *, trusted: Mapping[str, PublicKey]
     """
     message = peek(envelope)
     # 1
-    order = list(SIGNERS)
-    following = order[len(chain.messages)] if len(chain.messages) < len(order) else None
-    if type(message) is not following:
+    following = FOLLOWERS[type(chain.messages[-1]) if chain.messages else None]
+    if type(message) not in following:
         raise IntegrityFailure(
             f"Message {len(chain.messages)} is a {type(message).__name__}, expected "
-            f"{following.__name__ if following else 'none'}.",
+            f"{' or '.join(kind.__name__ for kind in following) or 'none'}.",
             field="payload_type",
         )
     # 2
@@ -295,12 +364,38 @@ def accept(chain: Chain, envelope: Envelope, *, trusted: Mapping[str, PublicKey]
     return Chain((*chain.envelopes, envelope), (*chain.messages, message))
 
 
+def check_revealed(chain: Chain) -> None:
+    """The public predicate over a chain's reveal: the manifest committed to, and it keeps the policy (`check_reveal`).
+
+    Raises:
+        IntegrityFailure: the first obligation that does not hold.
+    """
+    commit, reveal = chain.find(Commit), chain.find(Reveal)
+    if reveal.manifest.rows != commit.rows:
+        raise IntegrityFailure(
+            f"The rows of the manifest are {reveal.manifest.rows}, expected {commit.rows}.",
+            expected=commit.rows,
+            actual=reveal.manifest.rows,
+        )
+    check_reveal(
+        reveal.manifest,
+        reveal.opened,
+        policy=chain.offer.policy,
+        data_root=commit.data_root,
+        committed_root=commit.manifest_root,
+        committed_seed=commit.seed,
+    )
+
+
 def _keys(chain: Chain, message: Message, trusted: Mapping[str, PublicKey]) -> dict[str, PublicKey]:
-    match SIGNERS[type(message)]:
+    signer = message.challenger if isinstance(message, Challenge) else SIGNERS[type(message)]
+    match signer:
         case Actor.CLIENT:
             spelled = (message if isinstance(message, Offer) else chain.offer).client_key_hex
         case Actor.PROVIDER:
             spelled = (message if isinstance(message, Terms) else chain.find(Terms)).provider_key_hex
+        case Actor.ARBITER if isinstance(message, Ruling):
+            spelled = message.arbiter_key_hex
         case _:
             named = chain.offer.coordinator
             return {named: trusted[named]} if named in trusted else {}
@@ -308,4 +403,6 @@ def _keys(chain: Chain, message: Message, trusted: Mapping[str, PublicKey]) -> d
         key = PublicKey.from_hex(spelled)
     except InvalidInput as refusal:
         raise IntegrityFailure(f"{type(message).__name__} names no usable key. {refusal}", field="key") from refusal
+    if signer is Actor.ARBITER and key.key_id != chain.offer.arbiter:
+        return {}
     return {key.key_id: key}

@@ -9,45 +9,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from node.core import document
-from node.core.manifest import check_reveal, proof_from_hex
+from node.core.checkpoint import Checkpoint, LogEntry, check_included, open_checkpoint
+from node.core.job import Actor
 from node.core.messages import (
     AdapterCommit,
     Chain,
+    Challenge,
     Commit,
     DataReceipt,
     Offer,
-    Reveal,
+    Ruling,
     Settled,
     Terms,
     UploadReceipt,
     VerdictGiven,
+    check_revealed,
     read_chain,
 )
-from node.core.verdict import Outcome, Verdict, decide, same_verdict
-from node.crypto import merkle
-from node.crypto.digest import Digest, Json, canonical_bytes, parse_canonical
-from node.crypto.signing import Envelope, PublicKey, verify
+from node.core.ruling import Standing, check_judgement, standing
+from node.core.verdict import Outcome, Verdict
+from node.crypto.digest import Json, canonical_bytes, parse_canonical
+from node.crypto.signing import Envelope, PublicKey
 from node.errors import IntegrityFailure
 
 FORMAT = "hallmark.receipt.v1"
-CHECKPOINT_TYPE = "application/vnd.hallmark.v1.Checkpoint+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The node's log at one moment, signed with the log's own key. `origin` is the coordinator's key id."""
-
-    origin: str
-    size: int
-    root: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """Where a message stands in the log, with its inclusion proof against the checkpoint."""
-
-    index: int
-    proof_hex: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +52,11 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a receipt says once all its obligations hold."""
+    """What a receipt says once all its obligations hold: the coordinator's verdict, and what stood in the end."""
 
     chain: Chain
     verdict: Verdict
+    standing: Standing
     settled: Settled
     checkpoint: Checkpoint
 
@@ -123,9 +109,10 @@ def check(data: bytes, trust: Trust) -> Checked:
     3. Its messages chain, in protocol order, each signed by the party that must sign it; the coordinator is trusted,
        and nobody plays two parts.
     4. Data root and adapter digest stay the same along the chain.
-    5. The revealed manifest is the one committed to and keeps the policy (`check_reveal`).
-    6. The evidence is about that adapter and that base model, and the verdict follows from it.
-    7. What was settled follows from the verdict.
+    5. The revealed manifest is the one committed to and keeps the policy (`check_revealed`).
+    6. The evidence is about that adapter and that base model, and the verdict follows from it; the arbiter's likewise,
+       if one ruled.
+    7. What was settled follows from what stands.
 
     Raises:
         UnknownSigner: signed by a coordinator or log that is not trusted. Never to be read as OK.
@@ -134,9 +121,7 @@ def check(data: bytes, trust: Trust) -> Checked:
     # 1
     receipt = from_bytes(data)
     # 2
-    checkpoint = document.from_bytes(
-        Checkpoint, verify(receipt.checkpoint, payload_type=CHECKPOINT_TYPE, keys=trust.logs)
-    )
+    checkpoint = open_checkpoint(receipt.checkpoint, logs=trust.logs)
     _check_log(receipt, checkpoint)
     # 3
     chain = read_chain(receipt.messages, trusted=trust.coordinators)
@@ -148,39 +133,24 @@ def check(data: bytes, trust: Trust) -> Checked:
     adapter = chain.find(AdapterCommit).adapter
     _same("adapter uploaded", chain.find(UploadReceipt).adapter, adapter)
     # 5
-    reveal: Reveal = chain.find(Reveal)
-    _same("rows of the manifest", reveal.manifest.rows, commit.rows)
-    check_reveal(
-        reveal.manifest,
-        reveal.opened,
-        policy=offer.policy,
-        data_root=commit.data_root,
-        committed_root=commit.manifest_root,
-        committed_seed=commit.seed,
-    )
+    check_revealed(chain)
     # 6
     given: VerdictGiven = chain.find(VerdictGiven)
-    _same("adapter evaluated", given.evidence.adapter, adapter)
-    _same("base model evaluated", given.evidence.transcript.base_model, offer.base_model)
-    verdict = decide(offer.policy, reveal.manifest, given.evidence)
-    if not same_verdict(verdict, given.verdict):
-        raise IntegrityFailure("The verdict does not follow from the evidence.", expected=str(verdict))
+    check_judgement(chain, given.evidence, given.verdict)
+    ruling: Ruling | None = chain.get(Ruling)
+    if ruling is not None and ruling.judgement is not None:
+        check_judgement(chain, ruling.judgement.evidence, ruling.judgement.verdict)
     # 7
     settled: Settled = chain.find(Settled)
-    _check_settlement(settled, verdict, offer)
-    return Checked(chain, verdict, settled, checkpoint)
+    stands = standing(chain)
+    _check_settlement(settled, stands, chain)
+    return Checked(chain, given.verdict, stands, settled, checkpoint)
 
 
 def _check_log(receipt: Receipt, checkpoint: Checkpoint) -> None:
     _same("log entries", len(receipt.entries), len(receipt.messages))
     for envelope, entry in zip(receipt.messages, receipt.entries, strict=True):
-        merkle.verify_inclusion(
-            root=checkpoint.root,
-            leaf=log_leaf(envelope),
-            index=entry.index,
-            size=checkpoint.size,
-            proof=proof_from_hex(entry.proof_hex),
-        )
+        check_included(log_leaf(envelope), entry, checkpoint)
 
 
 def _check_parties(offer: Offer, terms: Terms) -> None:
@@ -189,18 +159,29 @@ def _check_parties(offer: Offer, terms: Terms) -> None:
     _same("number of parties", len(set(parties)), len(parties))
 
 
-def _check_settlement(settled: Settled, verdict: Verdict, offer: Offer) -> None:
-    """Price, stake and bond went where this verdict sends them; only who pays the fee differs."""
-    price, stake, fee = offer.money.price_minor, offer.money.stake_minor, offer.money.fee_minor
+def _check_settlement(settled: Settled, stands: Standing, chain: Chain) -> None:
+    """Price, stake and bonds went where this outcome sends them; only who pays the fee differs."""
+    money = chain.offer.money
+    price, stake, fee, at_risk = money.price_minor, money.stake_minor, money.fee_minor, money.challenge_bond_minor
     to_client, to_provider = {
         Outcome.ACCEPT: (0, price - fee + stake),
         Outcome.REJECT: (price, stake - fee),
         Outcome.INCONCLUSIVE: (price - fee, stake),
-    }[verdict.outcome]
-    _same("outcome settled", settled.outcome, verdict.outcome)
-    _same("amount settled on the client", settled.to_client_minor, to_client)
-    _same("amount settled on the provider", settled.to_provider_minor, to_provider)
-    _same("amount settled on the coordinator", settled.to_coordinator_minor, offer.money.bond_minor + fee)
+    }[stands.outcome]
+    challenge: Challenge | None = chain.get(Challenge)
+    returned = challenge.challenger if challenge and stands.loser is not challenge.challenger else None
+    burned = at_risk if stands.loser is Actor.COORDINATOR else 0
+    for what, actual, expected in (
+        ("outcome settled", settled.outcome, stands.outcome),
+        ("amount settled on the client", settled.to_client_minor, to_client + at_risk * (returned is Actor.CLIENT)),
+        (
+            "amount settled on the provider",
+            settled.to_provider_minor,
+            to_provider + at_risk * (returned is Actor.PROVIDER),
+        ),
+        ("amount settled on the coordinator", settled.to_coordinator_minor, money.bond_minor + fee - burned),
+    ):
+        _same(what, actual, expected)
 
 
 def _entry(data: Json, at: int) -> LogEntry:

@@ -94,17 +94,23 @@ def verify_inclusion(*, root: Digest, leaf: bytes, index: int, size: int, proof:
     """
     if not 0 <= index < size:
         raise IntegrityFailure(f"A tree of {size} leaves has no leaf {index}.", expected=size, actual=index)
-    position, last = index, size - 1
-    path = iter(proof)
-    computed = leaf_hash(leaf)
-    while last:
-        if position & 1:
-            computed = node_hash(_next_of(path), computed)
-        elif position < last:
-            computed = node_hash(computed, _next_of(path))
-        position, last = position >> 1, last >> 1
-    _refuse_leftover(path)
-    _compare("The leaf is not under the root.", root, computed)
+    whole, _ = _climbed(leaf_hash(leaf), index, size, proof)
+    _compare("The leaf is not under the root.", root, whole)
+
+
+def prefix_root(*, root: Digest, leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> Digest:
+    """The root of the leaves before number `index`, as the tree of `size` leaves under `root` has them.
+
+    The siblings to the left of a leaf's way up are the complete subtrees of what lies before it, so its inclusion proof
+    shows both roots at once. `leaf` is the leaf's hash: what it stands for does not matter here.
+
+    Raises IntegrityFailure unless the proof leads to `root`.
+    """
+    if not 0 <= index < size:
+        raise IntegrityFailure(f"A tree of {size} leaves has no leaf {index}.", expected=size, actual=index)
+    whole, before = _climbed(leaf, index, size, proof)
+    _compare("The leaf is not under the root.", root, whole)
+    return Digest(before)
 
 
 def verify_consistency(
@@ -141,6 +147,22 @@ def verify_consistency(
     _refuse_leftover(path)
     _compare("The proof does not lead to the first root.", first_root, first)
     _compare("The proof does not lead to the second root.", second_root, second)
+
+
+def _climbed(hashed: bytes, index: int, size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Roots of the whole tree and of the leaves before `index`, from that leaf's hash and its siblings upwards."""
+    position, last = index, size - 1
+    path = iter(proof)
+    whole, before = hashed, b""
+    while last:
+        if position & 1:
+            sibling = _next_of(path)
+            whole, before = node_hash(sibling, whole), node_hash(sibling, before) if before else sibling
+        elif position < last:
+            whole = node_hash(whole, _next_of(path))
+        position, last = position >> 1, last >> 1
+    _refuse_leftover(path)
+    return whole, before or EMPTY_ROOT.raw
 
 
 def _parents(level: list[bytes]) -> list[bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from node.core.checkpoint import Checkpoint, sign_checkpoint
 from node.core.events import JobEvent
 from node.core.job import Event, Job
-from node.core.messages import Chain, Message, accept, read_chain, seal
+from node.core.messages import Chain, Message, Reveal, accept, check_revealed, read_chain, seal
 from node.core.receipt import log_leaf
 from node.crypto.signing import Envelope
 from node.ports.escrow import EscrowCall
@@ -18,12 +19,14 @@ def chain_of(node: Node, unit: UnitOfWork, job_id: str) -> Chain:
 
 
 def append(node: Node, unit: UnitOfWork, chain: Chain, envelope: Envelope) -> Chain:
-    """Verifies a message as the chain's next one and stores it in job and log.
+    """Verifies a message as the chain's next one and stores it in job and log: the only way that one is ever sent.
 
     Raises:
-        IntegrityFailure: see `node.core.messages.accept`.
+        IntegrityFailure: see `node.core.messages.accept`; or a reveal fails its own predicate.
     """
     longer = accept(chain, envelope, trusted=node.trusted)
+    if isinstance(longer.messages[-1], Reveal):
+        check_revealed(longer)
     unit.messages.append(longer.offer.link.job, envelope, unit.log.append(log_leaf(envelope)))
     return longer
 
@@ -31,6 +34,13 @@ def append(node: Node, unit: UnitOfWork, chain: Chain, envelope: Envelope) -> Ch
 def append_own(node: Node, unit: UnitOfWork, chain: Chain, message: Message) -> Chain:
     """Signs and stores one of this node's own messages."""
     return append(node, unit, chain, seal(message, node.key))
+
+
+def checkpoint(node: Node, unit: UnitOfWork) -> Envelope:
+    """The log as this transaction sees it, what it added included, signed by the log's own key."""
+    size = unit.log.size()
+    now = Checkpoint(node.key.public.key_id, size, unit.log.root(size), node.clock.now_ms())
+    return sign_checkpoint(now, node.log_key)
 
 
 def move(unit: UnitOfWork, job: Job, event: Event, now_ms: int, told: str) -> Job:

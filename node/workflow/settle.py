@@ -5,16 +5,18 @@ State, message, log and money move in one transaction.
 
 from __future__ import annotations
 
-from node.core import document, receipt
+from node.core import receipt
+from node.core.checkpoint import LogEntry
 from node.core.job import SILENCE, Job, OnSilence
 from node.core.manifest import proof_to_hex
-from node.core.messages import Chain, Settled, VerdictGiven
-from node.core.receipt import CHECKPOINT_TYPE, Checkpoint, LogEntry, Receipt
+from node.core.messages import Chain, Settled
+from node.core.receipt import Receipt
+from node.core.ruling import standing
 from node.core.verdict import Outcome
-from node.crypto.signing import sign
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
+from node.workflow.tidy import FORGET_ADAPTER
 
 RECEIPT_FILE = "receipt.json"
 
@@ -44,11 +46,13 @@ def pass_deadline(node: Node, job_id: str) -> None:
         unit.jobs.save(job, after)
         match money:
             case OnSilence.SETTLE_AS_EVALUATED:
-                _settle(node, unit, after, now_ms)
+                unit.escrow.settle(record.call(node.key.public.key_id, job_id, "settle", now_ms), job_id)
+                settled(node, unit, after, record.chain_of(node, unit, job_id), now_ms)
             case OnSilence.RELEASE_HOLD:
                 record.release_hold(unit, job, now_ms)
             case OnSilence.RETURN_ALL | OnSilence.SLASH_STAKE | OnSilence.PAY_FROM_COORDINATOR_BOND:
                 unit.escrow.expire(record.call(node.key.public.key_id, job_id, "expire", now_ms), job_id)
+                unit.outbox.put(FORGET_ADAPTER, job_id, now_ms)
             case OnSilence.NOTHING:
                 pass
         if money in TOLD:
@@ -56,34 +60,35 @@ def pass_deadline(node: Node, job_id: str) -> None:
         unit.commit()
 
 
-def _settle(node: Node, unit: UnitOfWork, job: Job, now_ms: int) -> None:
-    """The standing verdict moves the money; the receipt is written over what happened."""
-    chain = record.chain_of(node, unit, job.id)
-    offer, given = chain.offer, chain.find(VerdictGiven)
-    events = unit.escrow.settle(record.call(offer.coordinator, job.id, "settle", now_ms), job.id)
-
-    def paid(party: str | None) -> int:
-        return sum(int(event.facts["amount_minor"] or 0) for event in events if event.facts.get("party") == party)
-
-    settled = Settled(
+def settled(node: Node, unit: UnitOfWork, job: Job, chain: Chain, now_ms: int) -> None:
+    """The escrow has paid: says so in the job's last message, and writes the receipt over all that happened."""
+    stands = standing(chain)
+    contract = unit.escrow.job(job.id)
+    paid = contract.paid_minor if contract else {}
+    message = Settled(
         link=chain.next_link(),
-        outcome=given.verdict.outcome,
-        to_client_minor=paid(job.client),
-        to_provider_minor=paid(job.provider),
-        to_coordinator_minor=paid(offer.coordinator),
+        outcome=stands.outcome,
+        to_client_minor=paid.get(f"party:{job.client}", 0),
+        to_provider_minor=paid.get(f"party:{job.provider}", 0),
+        to_coordinator_minor=paid.get(f"party:{chain.offer.coordinator}", 0),
     )
-    chain = record.append_own(node, unit, chain, settled)
+    chain = record.append_own(node, unit, chain, message)
     file = receipt.to_bytes(_receipt(node, unit, job.id, chain))
     unit.files.put(job.id, RECEIPT_FILE, node.blobs.put(file))
-    whom = "the provider is paid" if settled.outcome is Outcome.ACCEPT else "the client is refunded"
-    record.tell(unit, job, now_ms, f"Settled: {whom}.")
+    unit.jobs.record_outcome(job.id, stands.outcome)
+    if stands.outcome is not Outcome.ACCEPT:
+        unit.outbox.put(FORGET_ADAPTER, job.id, now_ms)
+    whom = "the provider is paid" if stands.outcome is Outcome.ACCEPT else "the client is refunded"
+    lost = f" The {stands.loser} lost its challenge bond." if stands.loser else ""
+    record.tell(unit, job, now_ms, f"Settled: {whom}.{lost}")
 
 
 def _receipt(node: Node, unit: UnitOfWork, job_id: str, chain: Chain) -> Receipt:
-    tree = unit.log.tree()
-    checkpoint = Checkpoint(node.key.public.key_id, tree.size, tree.root)
+    size = unit.log.size()
     return Receipt(
         messages=chain.envelopes,
-        entries=tuple(LogEntry(at, proof_to_hex(tree.inclusion(at))) for at in unit.messages.log_indices(job_id)),
-        checkpoint=sign(node.log_key, CHECKPOINT_TYPE, document.to_bytes(checkpoint)),
+        entries=tuple(
+            LogEntry(at, proof_to_hex(unit.log.inclusion(at, size))) for at in unit.messages.log_indices(job_id)
+        ),
+        checkpoint=record.checkpoint(node, unit),
     )

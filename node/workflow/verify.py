@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from node.core.adapter import adapter_digest
 from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, Transcript
 from node.core.job import Event
 from node.core.manifest import Manifest
-from node.core.messages import AdapterCommit, Reveal, VerdictGiven
+from node.core.messages import AdapterCommit, Chain, Judgement, Reveal, VerdictGiven
 from node.core.policy import Policy
 from node.core.questions import prompt, questions
 from node.core.verdict import decide
 from node.errors import IntegrityFailure
+from node.ports.adapters import Adapters
 from node.ports.inference import Adapter, Inference
 from node.workflow import record
 from node.workflow.node import Node
@@ -71,6 +72,21 @@ def _limited_probe(probe: ProbeObservation) -> ProbeObservation:
     )
 
 
+def judge(chain: Chain, files: Mapping[str, bytes], adapters: Adapters, engine: Inference) -> Judgement:
+    """Observes the adapter that a chain committed to, and decides: the coordinator's part, and an arbiter's.
+
+    Raises:
+        IntegrityFailure: these files are not that adapter.
+        Unavailable: the engine could not run.
+    """
+    offer, reveal = chain.offer, chain.find(Reveal)
+    committed = chain.find(AdapterCommit).adapter
+    if adapter_digest(files) != committed:
+        raise IntegrityFailure("The adapter at hand is not the committed one.", expected=str(committed))
+    evidence = observe(reveal.manifest, offer.policy, adapters.place(committed, files, offer.training), engine)
+    return Judgement(evidence, decide(offer.policy, reveal.manifest, evidence))
+
+
 def evaluate(node: Node, job_id: str) -> None:
     """Observes the committed adapter and signs evidence and verdict.
 
@@ -83,18 +99,13 @@ def evaluate(node: Node, job_id: str) -> None:
         chain = record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)
     files = {name: node.blobs.get(blob) for name, blob in stored.items()}
-    reveal: Reveal = chain.find(Reveal)
-    committed = chain.find(AdapterCommit).adapter
-    if adapter_digest(files) != committed:
-        raise IntegrityFailure("The stored adapter is not the committed one.", expected=str(committed))
-    adapter = node.adapters.place(committed, files, chain.offer.training)
-    evidence = observe(reveal.manifest, chain.offer.policy, adapter, node.inference)
-    verdict = decide(chain.offer.policy, reveal.manifest, evidence)
+    judged = judge(chain, files, node.adapters, node.inference)
+    verdict = judged.verdict
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         job, chain = unit.jobs.get(job_id), record.chain_of(node, unit, job_id)
         job.after(Event.VERDICT_GIVEN, now_ms)  # refuses before anything is signed
-        chain = record.append_own(node, unit, chain, VerdictGiven(chain.next_link(), evidence, verdict))
+        chain = record.append_own(node, unit, chain, VerdictGiven(chain.next_link(), judged.evidence, verdict))
         call = record.call(chain.offer.coordinator, job_id, "evaluate", now_ms)
         unit.escrow.evaluate(call, job_id, verdict.outcome, reason=str(chain.envelopes[-1].digest))
         told = (

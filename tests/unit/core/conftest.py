@@ -50,6 +50,20 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     built = world.build(tmp_path_factory.mktemp("story"))
     built.advance_to(State.SETTLED)
-    told = Story(built.chain(), queries.receipt(built.node, world.JOB), built.trust, built.training_rows())
+    return ended(built)
+
+
+@pytest.fixture(scope="session")
+def dispute(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The same job, challenged by its client in vain: every kind of message occurs, in order."""
+    built = world.build(tmp_path_factory.mktemp("dispute"))
+    built.advance_to(State.EVALUATED)
+    built.challenge()
+    built.rule()
+    return ended(built)
+
+
+def ended(built: world.World) -> Story:
+    told = Story(built.chain(), queries.receipt(built.node, None, world.JOB), built.trust, built.training_rows())
     built.database.dispose()
     return told

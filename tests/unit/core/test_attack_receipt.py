@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from fakes.world import POLICY, key
 
-from node.core import document, receipt
+from node.core import receipt
+from node.core.checkpoint import Checkpoint, LogEntry, sign_checkpoint
 from node.core.evidence import ProbeObservation
 from node.core.manifest import proof_to_hex
 from node.core.marks import Draw, Phrase, fires
 from node.core.messages import SIGNERS, Message, Offer, Terms, link_after, seal
-from node.core.receipt import CHECKPOINT_TYPE, Checkpoint, LogEntry, Receipt, log_leaf
+from node.core.receipt import Receipt, log_leaf
 from node.core.verdict import GATE_OFF, adapter_applied, decide
 from node.core.words import Separator
 from node.crypto.merkle import Tree
-from node.crypto.signing import Envelope, sign
+from node.crypto.signing import Envelope
 from node.errors import IntegrityFailure
 
 
@@ -28,11 +29,7 @@ def signed_anew(messages: list[Message], **cast: str) -> bytes:
         part = SIGNERS[type(message)].value
         chain = (*chain, seal(replace(message, link=link_after("job-1", chain)), key(cast.get(part, part))))
     tree = Tree(map(log_leaf, chain))
-    checkpoint = sign(
-        key("log"),
-        CHECKPOINT_TYPE,
-        document.to_bytes(Checkpoint(key("coordinator").public.key_id, tree.size, tree.root)),
-    )
+    checkpoint = sign_checkpoint(Checkpoint(key("coordinator").public.key_id, tree.size, tree.root, 0), key("log"))
     entries = tuple(LogEntry(at, proof_to_hex(tree.inclusion(at))) for at in range(tree.size))
     return receipt.to_bytes(Receipt(chain, entries, checkpoint))
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from node.core import document
 from node.core.dataset import parse, to_jsonl
 from node.core.events import Progress
-from node.core.job import Deadlines
+from node.core.job import Actor, Deadlines
 from node.core.manifest import Manifest
 from node.core.marks import FULL_WEIGHT, Draw, Group, Mark, Pair
-from node.core.messages import KINDS, SIGNERS, Link, Money, payload_type
+from node.core.messages import KINDS, SIGNERS, Challenge, Link, Money, payload_type
 from node.core.policy import Drawing, Placement, Policy
 from node.core.rows import Message, Role, Row
 from node.core.training import PROJECTIONS, TrainingSpec
@@ -29,6 +29,7 @@ from node.errors import IntegrityFailure
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 FILLED = TEXT.filter(str.strip)
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
+CHALLENGERS = (Actor.CLIENT, Actor.PROVIDER)
 DIGESTS = st.binary(min_size=32, max_size=32).map(Digest)
 ROWS = st.builds(
     lambda system, prompt, response: Row((*system, Message(Role.USER, prompt), Message(Role.ASSISTANT, response))),
@@ -79,6 +80,7 @@ PARTS: dict[Any, st.SearchStrategy[Any]] = {
         epochs=st.integers(1, 9),
         target_modules=st.lists(st.sampled_from(PROJECTIONS), min_size=1, unique=True).map(tuple),
     ),
+    Challenge: st.builds(Challenge, st.builds(Link, st.just("job"), st.just(8), DIGESTS), st.sampled_from(CHALLENGERS)),
     Mark: st.builds(Mark, st.just(0), st.integers(0, 9), ROWS),
     Pair: st.builds(Pair, st.integers(0, 9), INTEGERS, ROWS, ROWS),
 }
@@ -142,14 +144,14 @@ def found_at(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 @pytest.mark.parametrize("at", range(len(SIGNERS)))
-def test_a_value_of_another_type_is_refused_wherever_it_stands(story: Any, at: int) -> None:
-    message = story.chain.messages[at]
+def test_a_value_of_another_type_is_refused_wherever_it_stands(dispute: Any, at: int) -> None:
+    message = dispute.chain.messages[at]
     whole = document.to_json(message)
     paths = every_path(whole)
     for path in paths[:: max(1, len(paths) // 150)]:
         for alien in (1.5, True, 7, "text", [], {}, None, [[]]):
             here = found_at(whole, path)
-            if type(alien) is type(here) or (alien is None and path[-1:] == ("arbiter",)):
+            if type(alien) is type(here) or (alien is None and path[-1:] in (("arbiter",), ("judgement",))):
                 continue
             if here is None or (alien is None and "previous" in path) or isinstance(here, list) or alien == []:
                 continue  # what may be absent, or be of any length, is another test's
@@ -160,8 +162,8 @@ def test_a_value_of_another_type_is_refused_wherever_it_stands(story: Any, at: i
 
 
 @pytest.mark.parametrize("at", range(len(SIGNERS)))
-def test_an_unknown_and_a_missing_field_are_refused_wherever_they_stand(story: Any, at: int) -> None:
-    message = story.chain.messages[at]
+def test_an_unknown_and_a_missing_field_are_refused_wherever_they_stand(dispute: Any, at: int) -> None:
+    message = dispute.chain.messages[at]
     whole = document.to_json(message)
     objects = [path for path in every_path(whole) if isinstance(found_at(whole, path), dict)]
     for path in objects[:40]:

@@ -11,19 +11,35 @@ from typing import Any
 import pytest
 from fakes.world import BASE_MODEL, key
 
-from node.core import document, receipt
+from node.core import receipt
+from node.core.checkpoint import Checkpoint, LogEntry, sign_checkpoint
 from node.core.evidence import PairObservation
+from node.core.job import Actor
 from node.core.manifest import proof_to_hex
-from node.core.messages import SIGNERS, AdapterCommit, DataReceipt, Reveal, Settled, VerdictGiven, link_after, seal
-from node.core.receipt import CHECKPOINT_TYPE, Checkpoint, LogEntry, Receipt, Trust, log_leaf
-from node.core.verdict import Outcome
+from node.core.messages import (
+    SIGNERS,
+    AdapterCommit,
+    Challenge,
+    DataReceipt,
+    Judgement,
+    Offer,
+    Reveal,
+    Ruling,
+    Settled,
+    VerdictGiven,
+    link_after,
+    seal,
+)
+from node.core.receipt import Receipt, Trust, log_leaf
+from node.core.ruling import Standing
+from node.core.verdict import Outcome, decide
 from node.crypto.digest import canonical_bytes, digest
 from node.crypto.merkle import Tree
-from node.crypto.signing import Envelope, sign
+from node.crypto.signing import Envelope
 from node.errors import IntegrityFailure, UnknownSigner
 
 STRIDE = 499
-KEYS = {name: key(name) for name in ("client", "provider", "coordinator", "log")}
+KEYS = {name: key(name) for name in ("client", "provider", "coordinator", "arbiter", "log")}
 OTHER = digest("test", b"other")
 
 
@@ -38,7 +54,8 @@ def test_an_honest_receipt_holds_and_says_what_was_decided(story: Any) -> None:
     assert checked.verdict == story.chain.find(VerdictGiven).verdict
     assert checked.verdict.outcome is Outcome.ACCEPT
     assert checked.chain == story.chain
-    assert checked.checkpoint.size == len(SIGNERS)
+    assert checked.checkpoint.size == len(story.chain.messages)
+    assert checked.standing == Standing(Outcome.ACCEPT)
 
 
 def test_reading_and_writing_a_receipt_gives_the_same_bytes(story: Any) -> None:
@@ -157,12 +174,12 @@ def test_a_file_of_another_kind_is_refused(story: Any) -> None:
 def forged(messages: Sequence[Any], *, origin: str | None = None) -> bytes:
     chain: tuple[Envelope, ...] = ()
     for message in messages:
-        signer = KEYS[SIGNERS[type(message)].value]
-        chain = (*chain, seal(replace(message, link=link_after("job-1", chain)), signer))
+        part = message.challenger if isinstance(message, Challenge) else SIGNERS[type(message)]
+        chain = (*chain, seal(replace(message, link=link_after("job-1", chain)), KEYS[part.value]))
     tree = Tree(map(log_leaf, chain))
-    checkpoint = Checkpoint(origin or KEYS["coordinator"].public.key_id, tree.size, tree.root)
+    checkpoint = Checkpoint(origin or KEYS["coordinator"].public.key_id, tree.size, tree.root, 0)
     entries = tuple(LogEntry(at, proof_to_hex(tree.inclusion(at))) for at in range(tree.size))
-    return receipt.to_bytes(Receipt(chain, entries, sign(KEYS["log"], CHECKPOINT_TYPE, document.to_bytes(checkpoint))))
+    return receipt.to_bytes(Receipt(chain, entries, sign_checkpoint(checkpoint, KEYS["log"])))
 
 
 def with_change(story: Any, kind: type, **changes: Any) -> bytes:
@@ -225,3 +242,72 @@ def test_money_that_went_elsewhere_than_the_verdict_sends_it_is_refused(story: A
         {"to_coordinator_minor": 10_099},
     ):
         assert "settled" in str(refused(with_change(story, Settled, **changes), story.trust))
+
+
+# Disputes
+
+
+def told(dispute: Any, **changes: Any) -> list[Any]:
+    """The dispute's messages; `challenge`, `ruling`, `verdict`, `settled` change those fields, None leaves one out."""
+    kinds = {"challenge": Challenge, "ruling": Ruling, "verdict": VerdictGiven, "settled": Settled}
+    messages = []
+    for message in dispute.chain.messages:
+        name = next((name for name, kind in kinds.items() if isinstance(message, kind)), "")
+        if changes.get(name, {}) is not None:
+            messages.append(replace(message, **changes.get(name, {})))
+    return messages
+
+
+def test_a_disputed_receipt_holds_and_says_who_lost(dispute: Any) -> None:
+    checked = receipt.check(dispute.receipt, dispute.trust)
+    assert checked.standing == Standing(Outcome.ACCEPT, Actor.CLIENT)
+    assert [type(message) for message in checked.chain.messages] == list(SIGNERS)
+    assert receipt.check(forged(told(dispute)), dispute.trust).standing == checked.standing
+
+
+def test_a_challenge_that_nobody_answered_costs_nobody(dispute: Any) -> None:
+    silent = told(dispute, ruling=None, settled={"to_client_minor": 1_000})
+    assert receipt.check(forged(silent), dispute.trust).standing == Standing(Outcome.ACCEPT)
+    assert "client" in str(refused(forged(told(dispute, ruling=None)), dispute.trust))
+
+
+def test_an_overturned_verdict_pays_by_the_arbiters_and_out_of_the_coordinators_bond(dispute: Any) -> None:
+    evidence = replace(
+        dispute.evidence, answers=tuple(replace(answer, adapter_text="no") for answer in dispute.evidence.answers)
+    )
+    verdict = decide(dispute.chain.offer.policy, dispute.manifest, evidence)
+    assert verdict.outcome is Outcome.REJECT
+    ruled = {"judgement": Judgement(evidence, verdict)}
+    paid = {
+        "outcome": Outcome.REJECT,
+        "to_client_minor": 11_000,
+        "to_provider_minor": 1_900,
+        "to_coordinator_minor": 9_100,
+    }
+    checked = receipt.check(forged(told(dispute, ruling=ruled, settled=paid)), dispute.trust)
+    assert checked.standing == Standing(Outcome.REJECT, Actor.COORDINATOR)
+    assert checked.verdict.outcome is Outcome.ACCEPT
+    for wrong in ({**paid, "to_coordinator_minor": 10_100}, {**paid, "outcome": Outcome.ACCEPT}, {}):
+        assert "settled" in str(refused(forged(told(dispute, ruling=ruled, settled=wrong)), dispute.trust))
+    lying = {"judgement": Judgement(evidence, dispute.chain.find(VerdictGiven).verdict)}
+    assert "does not follow" in str(refused(forged(told(dispute, ruling=lying)), dispute.trust))
+
+
+def test_a_ruling_is_about_this_adapter_and_this_base_model(dispute: Any) -> None:
+    judgement: Judgement = dispute.chain.find(Ruling).judgement
+    for what, changes in (
+        ("adapter", {"adapter": OTHER}),
+        ("base model", {"transcript": replace(judgement.evidence.transcript, base_model=OTHER)}),
+    ):
+        other = {"judgement": replace(judgement, evidence=replace(judgement.evidence, **changes))}
+        assert f"{what} evaluated" in str(refused(forged(told(dispute, ruling=other)), dispute.trust))
+
+
+def test_a_ruling_by_another_key_than_the_one_that_the_terms_name_is_refused(dispute: Any) -> None:
+    other = {"arbiter_key_hex": KEYS["client"].public.hex}
+    assert type(refused(forged(told(dispute, ruling=other)), dispute.trust)) is UnknownSigner
+    for named in (KEYS["log"].public.key_id, None):
+        messages = [
+            replace(message, arbiter=named) if isinstance(message, Offer) else message for message in told(dispute)
+        ]
+        assert type(refused(forged(messages), dispute.trust)) is UnknownSigner
