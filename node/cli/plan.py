@@ -46,15 +46,16 @@ def plan(
     targets = Targets(rows, epochs, false_reject, catch_subset, eps)
     if profile is None and not SHIPPED.is_file():
         raise NotInstalled("This installation comes without a profile of the packaged model.", fix=profile_file.MEASURE)
-    measured = profile_file.read(profile or SHIPPED)
+    file = profile or SHIPPED
+    measured = profile_file.read(file)
     found = best_plan(targets, measured)
     if found is None:
         raise unmet(targets, measured)
     tokens_per_row = rows_tokens / rows if rows_tokens else None
     if as_json:
-        typer.echo(json.dumps(_as_json(found, targets, tokens_per_row), indent=2))
+        typer.echo(json.dumps({"profile": str(file)} | _as_json(found, targets, tokens_per_row), indent=2))
     else:
-        _show(found, targets, measured, tokens_per_row)
+        _show(found, targets, measured, tokens_per_row, _origin(profile))
 
 
 def _tokens(plan: Plan, targets: Targets, tokens_per_row: float | None) -> dict[str, int]:
@@ -110,7 +111,11 @@ def _log10(log_p: float) -> float | None:
     return None if log_p == -math.inf else log_p / math.log(10)
 
 
-def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float | None) -> None:
+def _origin(profile: Path | None) -> str:
+    return f"profile {profile}" if profile else "the profile that comes with Hallmark"
+
+
+def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float | None, origin: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -153,7 +158,8 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
     facts.add_row("cost", f"{', '.join(costs)}; {verification_prompts(policy):,} prompts, each on adapter and base")
     facts.add_row(
         "measured on",
-        f"{measured.base_model_name}, {measured.rows} rows, {measured.seeds} seeds: assumed to hold for your rows",
+        f"{measured.base_model_name}, {measured.rows} rows, {measured.seeds} seeds ({origin}): assumed to hold for "
+        "your rows",
     )
 
     cheats = Table(box=SIMPLE_HEAD, title="Cheats by compute, each with its best mix: at most")

@@ -2,7 +2,9 @@
 
 Between and beyond what was measured one thing is assumed, monotonicity: more marks of a group, or more epochs, never
 make it fire less often, nor more epochs win fewer pairs. So a cell that was measured bounds every cell that has more,
-from below, and every cell that has less, from above; where no cell says anything the bounds are 0 and 1.
+from below, and every cell that has less, from above; where no cell says anything the bounds are 0 and 1. Marks and
+epochs are no currency for each other: SmolLM2-135M was seen to learn groups of 1 mark in 12 epochs (8 of 8 groups, 12
+exposures each) and groups of 6 in 4 epochs less often (5 of 8, 24 exposures), so nothing is read between by exposures.
 Each limit by itself is wrong with a probability of at most 5 %, if groups and pairs of one training behave as if they
 were independent. Knows nothing of how cells are measured.
 """
@@ -105,6 +107,11 @@ class Profile:
     def doses(self) -> tuple[int, ...]:
         """Marks per group that were measured, rising."""
         return tuple(sorted({cell.marks for cell in self.groups}))
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Lengths of trainings whose groups were measured, rising."""
+        return tuple(sorted({cell.epochs for cell in self.groups}))
 
     @property
     def most_epochs(self) -> int:

@@ -1,4 +1,7 @@
-"""Why no policy meets some targets, and what would: one target changed, or more calibration. Changes nothing itself."""
+"""Why no policy meets some targets, and what would: one target changed, or two, or more calibration.
+
+Changes nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,21 @@ SMALLER_SHARES = tuple(percent / 100 for percent in range(95, 0, -5))
 
 def unmet(targets: Targets, profile: Profile) -> InvalidInput:
     """The refusal of `targets`, for which `best_plan` finds no policy."""
-    changes = list(_changes(targets, profile))
+    changes = list(_changes(targets, profile)) or list(_both(targets, profile))
     fix = f"What would do: {'; or '.join(changes)}." if changes else "Calibrate with more groups and longer trainings."
-    return InvalidInput(f"No policy meets these targets. {_reason(targets, profile)}", fix=fix, field="targets")
+    measured = f"Measured on {profile.base_model_name}, {profile.seeds} seeds."
+    return InvalidInput(
+        f"No policy meets these targets. {_reason(targets, profile)} {measured}", fix=fix, field="targets"
+    )
 
 
 def _reason(targets: Targets, profile: Profile) -> str:
     """On the dose at which one group tells most between honest and cheating providers."""
+    if targets.epochs < profile.epochs[0]:
+        return (
+            f"What an honest provider learns in {targets.epochs} epochs is not known: the shortest training measured "
+            f"had {profile.epochs[0]} (`hallmark calibrate --epochs {targets.epochs}` would measure it)."
+        )
     told = [
         (profile.group_fires_at_least(dose, targets.epochs), dose, mix)
         for dose in doses(profile)
@@ -58,7 +69,7 @@ def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
 
 def _changes(targets: Targets, profile: Profile) -> Iterator[str]:
     """The least change of each kind, alone, with which a policy would be found."""
-    longer = (replace(targets, epochs=each) for each in range(targets.epochs + 1, profile.most_epochs + 1))
+    longer = (replace(targets, epochs=each) for each in profile.epochs if each > targets.epochs)
     weaker = (replace(targets, catch_share=each) for each in SMALLER_SHARES if each < targets.catch_share)
     easier = (replace(targets, eps=each) for each in WEAKER_EPS if each > targets.eps)
     kinder = (replace(targets, false_reject=each) for each in WEAKER_FALSE_REJECT if each > targets.false_reject)
@@ -80,6 +91,17 @@ def _changes(targets: Targets, profile: Profile) -> Iterator[str]:
         yield f"{found.rows} rows"
     if times := next((times for times, measured in surer if best_plan(targets, measured)), None):
         yield f"calibrating with {times} times as many groups and pairs, if their rates stay as measured"
+
+
+def _both(targets: Targets, profile: Profile) -> Iterator[str]:
+    """Each longer training with the greatest smaller share that a policy then catches, if it exceeds those before."""
+    caught = 0.0
+    for epochs in (each for each in profile.epochs if each > targets.epochs):
+        for share in (each for each in SMALLER_SHARES if caught < each < targets.catch_share):
+            if best_plan(replace(targets, epochs=epochs, catch_share=share), profile):
+                caught = share
+                yield f"{epochs} epochs and catching a share of {share:.0%} only"
+                break
 
 
 def _as_if_measured(profile: Profile, times: int) -> Profile:

@@ -87,7 +87,7 @@ class Experiment:
             dataset=profile.dataset,
             rows=profile.rows,
             doses=profile.doses,
-            epochs=tuple(sorted({cell.epochs for cell in profile.groups})),
+            epochs=profile.epochs,
             policy=profile.policy,
             training=profile.training,
         )

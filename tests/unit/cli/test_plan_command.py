@@ -104,6 +104,30 @@ def test_an_installation_without_a_profile_says_how_to_get_one(
     assert told.endswith("Measure one with `hallmark calibrate --out FILE` and name it with --profile FILE.\n")
 
 
+def test_the_packaged_profile_is_what_plan_reckons_with_by_default_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, profile: str
+) -> None:
+    monkeypatch.setattr(plan, "SHIPPED", Path(profile))
+    assert run(monkeypatch, *WANTED) == 0
+    assert "(the profile that comes with Hallmark)" in " ".join(capsys.readouterr().out.split())
+    assert run(monkeypatch, *WANTED, "--profile", profile) == 0
+    assert "comes with Hallmark" not in capsys.readouterr().out
+    assert run(monkeypatch, *WANTED, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["profile"] == profile
+
+
+def test_no_profile_is_packaged_but_the_one_that_plan_finds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With it `plan` answers, be it that the targets cannot be met; without it, it says so."""
+    packaged = list(plan.SHIPPED.parent.glob("*"))
+    assert packaged in ([], [plan.SHIPPED])
+    assert run(monkeypatch, *WANTED) in ((0, 2) if packaged else (6,))
+    told = capsys.readouterr()
+    assert packaged or "This installation comes without a profile of the packaged model." in told.err
+    assert not packaged or "smollm2-135m-instruct" in told.out + told.err
+
+
 def test_a_profile_that_is_not_there_is_named_with_how_to_make_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -204,6 +205,27 @@ def test_every_change_that_a_refusal_names_would_do_and_a_smaller_one_would_not(
     assert not best_plan(replace(targets, rows=400), SURE)
 
 
+def test_a_training_shorter_than_any_measured_is_not_guessed_at_and_the_measured_one_is_named() -> None:
+    longer = replace(SURE, groups=tuple(cell for cell in SURE.groups if cell.epochs >= 4))
+    targets = replace(TARGETS, epochs=3, catch_share=0.2)
+    told = refusal(targets, longer)
+    assert "learns in 3 epochs is not known: the shortest training measured had 4" in told
+    assert "`hallmark calibrate --epochs 3`" in told
+    assert "What would do: 4 epochs." in told
+    assert best_plan(replace(targets, epochs=4), longer)
+
+
+def test_where_no_single_change_would_do_two_are_named() -> None:
+    targets = Targets(rows=10_000, epochs=1, false_reject=0.01, catch_share=0.9, eps=1e-6)
+    told = refusal(targets, SURE)
+    named = re.findall(r"(\d) epochs and catching a share of (\d+)% only", told)
+    assert [int(epochs) for epochs, _ in named] == [2, 3]
+    for epochs, percent in named:
+        changed = replace(targets, epochs=int(epochs), catch_share=int(percent) / 100)
+        assert best_plan(changed, SURE)
+        assert not best_plan(replace(changed, catch_share=changed.catch_share + 0.05), SURE)
+
+
 def test_the_measurement_that_lets_the_cheat_pass_is_quoted() -> None:
     cell = GroupCell(marks=6, epochs=9, fired=12, groups=12)
     told = refusal(replace(TARGETS, catch_share=0.99), replace(SURE, groups=(*SURE.groups, cell)))
@@ -215,7 +237,8 @@ def test_rows_that_hold_no_group_are_named() -> None:
 
 
 def test_groups_that_never_fired_cannot_be_planned_with() -> None:
-    assert "0% of an honest provider's groups" in refusal(replace(TARGETS, epochs=1), SURE)
+    never = replace(SURE, groups=tuple(replace(cell, fired=0) for cell in SURE.groups))
+    assert "0% of an honest provider's groups" in refusal(TARGETS, never)
 
 
 @pytest.mark.parametrize(
