@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Self, cast
 
+from node.core.job import Job
 from node.errors import HallmarkError
 from node.ports.unit_of_work import UnitOfWork, Units
 from node.workflow.node import Node
@@ -21,14 +22,16 @@ RENEW_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def claimed(node: Node, worker: str, job_id: str) -> Iterator[Node | None]:
-    """The node to do a step of this job with; None while another worker is at it.
+def claimed(node: Node, worker: str, job: Job) -> Iterator[Node | None]:
+    """The node to do a step of this job with; None while another worker is at it, or if one was.
 
     Committing with that node raises Conflict once somebody else has taken the job over.
     """
+    job_id = job.id
     with node.units() as unit:
         now_ms = node.clock.now_ms()
-        fence = unit.claims.claim(job_id, worker, now_ms, now_ms + CLAIM_MS)
+        as_seen = unit.jobs.get(job_id).state is job.state
+        fence = unit.claims.claim(job_id, worker, now_ms, now_ms + CLAIM_MS) if as_seen else None
         unit.commit()
     if fence is None:
         yield None

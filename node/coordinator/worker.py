@@ -116,7 +116,7 @@ class _ModelRounds:
                 return
 
     def _do(self, job: Job, step: Step) -> None:
-        with contextlib.suppress(Conflict), claimed(self._node, self._worker, job.id) as node:
+        with contextlib.suppress(Conflict), claimed(self._node, self._worker, job) as node:
             if node is None:
                 self._rests.put(job, ROUND_SECONDS)
                 return
