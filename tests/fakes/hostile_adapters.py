@@ -1,4 +1,4 @@
-"""Adapters that no gate may let through, each by name with the reason that must be given; and how to make more.
+"""Adapters that no gate may let through, each by name with the reason that must be given.
 
 Works on shapes of any size, so that the same table serves the tests and the bench. Files are bytes; nothing is written.
 """
@@ -6,126 +6,18 @@ Works on shapes of any size, so that the same table serves the tests and the ben
 from __future__ import annotations
 
 import json
-import random
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy
-from safetensors import deserialize
+from fakes.adapter_drafts import SPEC, Draft, Files, parted, weights
 
 from node.core.adapter import CONFIG, WEIGHTS
-from node.core.training import PROJECTIONS, TrainingSpec
 from node.detect.adapter_config import MAX_CONFIG_BYTES
-from node.detect.adapter_header import ITEM_BYTES, Shapes, Tensor, max_weights_bytes
-
-Files = Mapping[str, bytes]
-
-SPEC = TrainingSpec(lora_rank=3, lora_alpha=16, target_modules=("q_proj",))
-#: What PEFT 0.21 writes beside what the specification agrees on.
-DEFAULTS: dict[str, Any] = {
-    "alora_invocation_tokens": None,
-    "alpha_pattern": {},
-    "arrow_config": None,
-    "auto_mapping": None,
-    "base_model_name_or_path": "/home/trainer/base",
-    "bias": "none",
-    "corda_config": None,
-    "ensure_weight_tying": False,
-    "eva_config": None,
-    "exclude_modules": None,
-    "fan_in_fan_out": False,
-    "inference_mode": True,
-    "init_lora_weights": True,
-    "layer_replication": None,
-    "layers_pattern": None,
-    "layers_to_transform": None,
-    "loftq_config": {},
-    "lora_bias": False,
-    "lora_dropout": 0.05,
-    "megatron_config": None,
-    "megatron_core": "megatron.core",
-    "modules_to_save": None,
-    "peft_type": "LORA",
-    "peft_version": "0.21.2",
-    "qalora_group_size": 16,
-    "rank_pattern": {},
-    "revision": None,
-    "target_parameters": None,
-    "task_type": "CAUSAL_LM",
-    "trainable_token_indices": None,
-    "use_dora": False,
-    "use_qalora": False,
-    "use_rslora": False,
-}
-
-
-def shapes_of(spec: TrainingSpec, *, layers: int = 1, width: int = 5, inner: int = 7) -> dict[str, tuple[int, int]]:
-    """What `lora_shapes` finds in a Llama-like model of these dimensions; odd ones allow misaligned data."""
-    found: dict[str, tuple[int, int]] = {}
-    for layer in range(layers):
-        for name in spec.target_modules:
-            part = "mlp" if name in PROJECTIONS[4:] else "self_attn"
-            inputs = inner if name == "down_proj" else width
-            outputs = inner if name in ("gate_proj", "up_proj") else width
-            prefix = f"base_model.model.model.layers.{layer}.{part}.{name}"
-            found[f"{prefix}.lora_A.weight"] = (spec.lora_rank, inputs)
-            found[f"{prefix}.lora_B.weight"] = (outputs, spec.lora_rank)
-    return found
-
-
-class Draft:
-    """An honest adapter in parts, for changing them. `first` and `second` are the entries of the first two tensors."""
-
-    def __init__(self, shapes: Shapes, spec: TrainingSpec, *, dtype: str = "F32", seed: int = 0) -> None:
-        self.shapes = shapes
-        self.header: dict[str, Any] = {}
-        end = 0
-        for name, shape in shapes.items():
-            start, end = end, end + prod(shape) * ITEM_BYTES[dtype]
-            self.header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
-        #: Whatever the dtype, each value's top byte is that of a number between 1/8 and 2.
-        period = b"".join(random.Random(seed).randbytes(ITEM_BYTES[dtype] - 1) + b"\x3e" for _ in range(127))
-        self.data = (period * (end // len(period) + 1))[:end]
-        self.config = {
-            **DEFAULTS,
-            "r": spec.lora_rank,
-            "lora_alpha": spec.lora_alpha,
-            "target_modules": list(reversed(spec.target_modules)),
-        }
-
-    @property
-    def names(self) -> list[str]:
-        return list(self.header)
-
-    @property
-    def first(self) -> dict[str, Any]:
-        entry: dict[str, Any] = self.header[self.names[0]]
-        return entry
-
-    @property
-    def second(self) -> dict[str, Any]:
-        entry: dict[str, Any] = self.header[self.names[1]]
-        return entry
-
-    def files(self) -> dict[str, bytes]:
-        return {WEIGHTS: weights(json.dumps(self.header).encode(), self.data), CONFIG: json.dumps(self.config).encode()}
-
-
-def weights(text: bytes, data: bytes, *, pad: bytes = b" ") -> bytes:
-    """A safetensors file of this header; `pad=b""` leaves the data where it falls."""
-    text += pad * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def parted(blob: bytes) -> tuple[bytes, bytes]:
-    """(header without its padding, data) of a safetensors file."""
-    end = 8 + struct.unpack("<Q", blob[:8])[0]
-    return blob[8:end].rstrip(b" "), blob[end:]
-
+from node.detect.adapter_header import max_weights_bytes
 
 Spoil = Callable[[Draft], Files]
 
@@ -274,7 +166,6 @@ def _header_room(draft: Draft) -> int:
 
 
 F32 = struct.Struct("<f").pack
-TARGETS = ["q_proj"]
 
 MALFORMED: dict[str, Malformed] = {}
 
@@ -646,102 +537,3 @@ _table(
     a_field_that_PEFT_does_not_have=_config(trust_remote_code=True),
     a_field_with_terminal_codes=lambda draft: _config(**{"\x1b[2J": 1})(draft),
 )
-
-
-_TOKENS = [
-    b'"',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b",",
-    b":",
-    b" ",
-    b"\n",
-    b"0",
-    b"-",
-    b"1e3",
-    b"null",
-    b"true",
-    b"NaN",
-    b"\\u0041",
-]
-_TOKENS += [
-    b'"F16"',
-    b'"BF16"',
-    b'"I32"',
-    b'"__metadata__": {"format": "pt"}, ',
-    b"9" * 20,
-    b"\xff",
-    b"\0",
-    b"\xc3\xa9",
-]
-
-
-def mutated(files: Files, draw: random.Random) -> dict[str, bytes]:
-    """One to four random changes: to bytes anywhere, to a header's or configuration's text, to its numbers."""
-    changed = dict(files)
-    for _ in range(draw.choice((1, 1, 2, 4))):
-        if not changed:
-            break
-        name = draw.choice(sorted(changed))
-        blob = changed[name]
-        if draw.random() < 0.3:
-            changed[name] = _bytes_changed(blob, draw)
-        elif name == WEIGHTS and len(blob) >= 8:
-            text, data = parted(blob)
-            changed[name] = weights(_text_changed(text, draw), data, pad=draw.choice((b" ", b" ", b" ", b"")))
-        else:
-            changed[name] = _text_changed(blob, draw)
-    return changed
-
-
-def _bytes_changed(blob: bytes, draw: random.Random) -> bytes:
-    at = draw.randrange(len(blob) + 1)
-    kept = blob[at + draw.choice((0, 0, 1, 4)) :]
-    return blob[:at] + draw.randbytes(draw.choice((0, 1, 1, 4))) + draw.choice((kept, kept, kept, b"", blob[at:]))
-
-
-def _text_changed(text: bytes, draw: random.Random) -> bytes:
-    number = list(re.finditer(rb"\d+", text))
-    match draw.randrange(4):
-        case 0 if number:
-            found = draw.choice(number)
-            other = max(int(found[0][:18]) + draw.choice((-8, -4, -1, 0, 1, 4, 8)), 0)
-            return text[: found.start()] + b"%d" % draw.choice((other, other, 0, 2**63, 2**64)) + text[found.end() :]
-        case 1:
-            parts = re.split(rb"(?<=[,:{}\[\]])", text)
-            one, other = draw.randrange(len(parts)), draw.randrange(len(parts))
-            parts[one], parts[other] = parts[other], parts[one]
-            return b"".join(parts)
-        case 2:
-            at = draw.randrange(len(text) + 1)
-            return text[:at] + draw.choice(_TOKENS) + text[at:]
-        case _:
-            start = draw.randrange(len(text) + 1)
-            end = start + draw.randrange(24)
-            return text[:start] + text[start:end] * draw.choice((0, 2)) + text[end:]
-
-
-def agrees(files: Files, tensors: Sequence[Tensor]) -> bool:
-    """Whether what the gate returned for files that it accepted is what others read: the oracle of fuzzing.
-
-    The safetensors library reads the same tensors, byte for byte; NumPy finds every value finite; and Python's lenient
-    JSON reader finds the agreed rank, alpha and targets.
-    """
-    read = dict(deserialize(files[WEIGHTS]))
-    ours = {each.name: (each.dtype, list(each.shape), files[WEIGHTS][each.start : each.end]) for each in tensors}
-    theirs = {name: (each["dtype"], each["shape"], bytes(each["data"])) for name, each in read.items()}
-    config = json.loads(files[CONFIG])
-    return (
-        ours == theirs
-        and all(numpy.isfinite(_values(dtype, data)).all() for dtype, _, data in theirs.values())
-        and (config["r"], config["lora_alpha"]) == (SPEC.lora_rank, SPEC.lora_alpha)
-        and sorted(config["target_modules"]) == sorted(SPEC.target_modules)
-    )
-
-
-def _values(dtype: str, data: bytes) -> numpy.ndarray[Any, Any]:
-    if dtype == "BF16":  # the upper half of a float32
-        return (numpy.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-    return numpy.frombuffer(data, {"F32": "<f4", "F16": "<f2"}[dtype])

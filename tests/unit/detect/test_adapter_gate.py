@@ -6,14 +6,17 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
-from fakes.hostile_adapters import MALFORMED, SPEC, Draft, Files, agrees, mutated, shapes_of, weights
-from hypothesis import given
+from fakes.adapter_drafts import SHAPES, SPEC, Draft, Files, shapes_of, weights
+from fakes.adapter_fuzzing import agrees, changed_adapter
+from fakes.hostile_adapters import MALFORMED
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -24,9 +27,6 @@ from node.detect.adapter_config import check_config
 from node.detect.adapter_header import Shapes, Tensor, max_weights_bytes
 from node.errors import InvalidInput
 from node.models.lora import adapter_config
-
-SHAPES = shapes_of(SPEC)
-
 
 Gate = Callable[..., list[Tensor]]
 
@@ -159,17 +159,25 @@ def test_no_order_of_keys_changes_what_is_said_first() -> None:
     assert len(said) == 1
 
 
-@given(st.sampled_from(["honest", *MALFORMED]), st.sampled_from(["F32", "BF16", "F16"]), st.integers(0, 2**32))
-def test_whatever_is_changed_the_gate_refuses_or_reads_what_the_library_reads(
-    check: Gate, name: str, dtype: str, seed: int
-) -> None:
-    draft = Draft(SHAPES, SPEC, dtype=dtype) if name == "honest" else Draft(SHAPES, SPEC)
-    files = mutated(draft.files() if name == "honest" else MALFORMED[name].spoil(draft), random.Random(seed))
+@given(st.integers(0, 2**64))
+@settings(max_examples=300)
+def test_whatever_is_changed_the_gate_refuses_or_reads_what_the_library_reads(check: Gate, number: int) -> None:
+    _, files = changed_adapter(number)
     try:
         tensors = check(files)
     except InvalidInput:
         return
     assert agrees(files, tensors)
+
+
+def test_some_changed_adapters_are_still_good(check: Gate) -> None:
+    """Otherwise the sentence above would say nothing."""
+    accepted = 0
+    for number in range(200):
+        with suppress(InvalidInput):
+            check(changed_adapter(number)[1])
+            accepted += 1
+    assert accepted >= 5
 
 
 @given(st.binary(max_size=400))

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fakes.hostile_adapters import MALFORMED, SPEC, Draft, agrees, parted, shapes_of, weights
+from fakes.adapter_drafts import SHAPES, SPEC, Draft, parted, weights
+from fakes.adapter_fuzzing import agrees
+from fakes.hostile_adapters import MALFORMED
 from safetensors import deserialize
 
 from node.core.adapter import CONFIG, FILES, WEIGHTS, adapter_digest
@@ -14,8 +16,6 @@ from node.errors import InvalidInput, Unavailable
 from node.models.base import BaseModel
 from node.models.lora import adapter_config
 from node.verifier.adapters import FolderAdapters
-
-SHAPES = shapes_of(SPEC)
 
 
 @pytest.fixture
