@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,10 +72,6 @@ class Jobs(Protocol):
 
     def in_states(self, states: Sequence[State]) -> list[Job]:
         """All jobs in these states, oldest first."""
-        ...
-
-    def count_by_state(self) -> Mapping[State, int]:
-        """How many jobs there are in every state that has any."""
         ...
 
     def overdue(self, now_ms: int) -> list[Job]:

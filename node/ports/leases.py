@@ -36,7 +36,7 @@ class Leases(Protocol):
         ...
 
     def held_by(self, provider: str, now_ms: int) -> Sequence[Lease]:
-        """The leases of one provider that are current and unexpired, oldest job first."""
+        """The leases of one provider that are current and unexpired, the first to run out first."""
         ...
 
     def extend(self, lease: Lease, until_ms: int) -> Lease:

@@ -38,7 +38,7 @@ class SqlLeases:
         query = (
             select(leases)
             .where(leases.c.provider == provider, leases.c.until_ms > now_ms, ~replaced)
-            .order_by(leases.c.until_ms, leases.c.job)
+            .order_by(leases.c.until_ms)
         )
         return [_lease(row) for row in self._connection.execute(query).mappings()]
 

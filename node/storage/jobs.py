@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select, true, update
 
 from node.core import document
 from node.core.job import Deadlines, Job, State
@@ -80,10 +80,6 @@ class SqlJobs:
 
     def in_states(self, states: Sequence[State]) -> list[Job]:
         return self._list(select(jobs).where(jobs.c.state.in_([s.value for s in states])).order_by(jobs.c.number))
-
-    def count_by_state(self) -> Mapping[State, int]:
-        found = self._connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state))
-        return {State(state): count for state, count in found}
 
     def overdue(self, now_ms: int) -> list[Job]:
         return self._list(select(jobs).where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms))

@@ -97,7 +97,7 @@ outbox = Table(
     Column("kind", String(32), nullable=False),
     Column("argument", String, nullable=False),
     Column("not_before_ms", BigInteger, nullable=False),
-    Index("outbox_by_due", "not_before_ms"),
+    Index("outbox_by_due", "not_before_ms", "id"),
 )
 
 uploads = Table(

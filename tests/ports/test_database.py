@@ -113,7 +113,7 @@ def test_whoever_waits_too_long_for_another_writer_is_told_so_and_may_come_again
 ) -> None:
     with units(), pytest.raises(Unavailable, match="busy"), units():
         pass
-    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert engine.pool.checkedout() == 0
     with units() as unit:
         unit.commit()
 
@@ -124,8 +124,8 @@ def impatient(engine: Engine) -> Iterator[None]:
     statement = "PRAGMA busy_timeout=1" if engine.dialect.name == "sqlite" else "SET lock_timeout = '1ms'"
 
     def hurry(connection: object, _record: object) -> None:
-        connection.execute(statement)  # type: ignore[attr-defined]
-        connection.commit()  # type: ignore[attr-defined]
+        connection.execute(statement)
+        connection.commit()
 
     event.listen(engine, "connect", hurry)
     engine.dispose()

@@ -34,7 +34,7 @@ def test_the_revisions_make_the_tables_that_the_code_describes(engine: Engine) -
     described = [schema.metadata, money.metadata]
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": described})
-        assert compare_metadata(context, described) == []  # type: ignore[arg-type]
+        assert compare_metadata(context, described) == []
 
 
 def test_a_database_is_opened_again_as_it_was(database_url: str) -> None:

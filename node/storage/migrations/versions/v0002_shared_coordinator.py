@@ -76,7 +76,7 @@ _outbox = sa.Table(
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("argument", sa.String, nullable=False),
     sa.Column("not_before_ms", sa.BigInteger, nullable=False),
-    sa.Index("outbox_by_due", "not_before_ms"),
+    sa.Index("outbox_by_due", "not_before_ms", "id"),
 )
 
 _uploads = sa.Table(
