@@ -193,7 +193,7 @@ class Stage:
         provider = tls.admit_here(self.settings.home, home, Role.PROVIDER, now_ms=now_ms).key_id
         customer = self.client_key.public.key_id
         await self.operator.deposit(provider, FUNDS_MINOR, request_id="funds")
-        before = [(await self.operator.balance(party)).available_minor for party in (provider, customer)]
+        before = [(await self.operator.account(party)).available_minor for party in (provider, customer)]
 
         job_id = await self._offer(rows)
         worker = self._start_provider(part, home)
@@ -206,7 +206,7 @@ class Stage:
         checked = receipt.check(content, keys.read_trust(self.settings.trust_file))
         self.screen.done(f"Receipt {file} checked offline: it reproduces the verdict")
         await asyncio.to_thread(worker.wait)
-        after = [(await self.operator.balance(party)).available_minor for party in (provider, customer)]
+        after = [(await self.operator.account(party)).available_minor for party in (provider, customer)]
         return Act(part, job_id, checked, file, (before[0], after[0]), (before[1], after[1]))
 
     async def _offer(self, rows: Sequence[Row]) -> str:
