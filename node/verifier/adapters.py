@@ -69,8 +69,8 @@ class FolderAdapters:
                     path.write_bytes(files[name])
                 yield paths
         except OSError as fault:
-            raise Unavailable(
-                f"The adapter could not be stored in {self._folder}: {fault.strerror}.", fix="Make room on that disk."
+            raise Unavailable(  # without the folder's name: a job's parties read this
+                f"The adapter could not be stored: {fault.strerror}.", fix="Make room on the disk of the node's state."
             ) from fault
 
 
