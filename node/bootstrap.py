@@ -138,16 +138,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.verifier.adapters import FolderAdapters
     from node.workflow.node import Limits, Node
 
-    stop = asyncio.Event()
-
-    def stop_or_quit() -> None:
-        if stop.is_set():
-            os._exit(QUIT_EXIT_CODE)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop_or_quit)
-
+    stop = stop_signal()
     tracing.configure("hallmark-coordinator")
     require_port(settings.listen)  # seconds, not a minute, until a busy port is said
     tls.make_operator(settings.home, server_names(settings.listen), now_ms=SystemClock().now_ms())
@@ -199,12 +190,33 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         await built.server.start()
         worker.start()
         ready(built.port)
+        report(f"Serves on port {built.port}.")
         await stopped
+        report(f"Goes down; calls in progress have {settings.drain_seconds:g} s.")
         worker_stop.set()
         await asyncio.gather(built.stop(settings.drain_seconds), asyncio.to_thread(worker.join, settings.drain_seconds))
     finally:
         worker_stop.set()
         stop_local_ray(local_ray)
+
+
+def stop_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process at once, whatever it is doing.
+
+    Not by the event loop's own handlers, which wait until the loop is free.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    seen: list[int] = []
+
+    def stop_or_quit(number: int, frame: object) -> None:
+        if seen:
+            os._exit(QUIT_EXIT_CODE)
+        seen.append(number)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop_or_quit)
+    return stop
 
 
 def access(home: Path) -> Access:

@@ -21,16 +21,20 @@ def group() -> None:
 def run(
     home: options.Home = None,
     model: options.Model = None,
-    listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes any free one. Loopback only.")] = None,
+    listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes any free one.")] = None,
 ) -> None:
-    """Runs until SIGTERM or Ctrl-C. Prints one JSON line on stdout once it serves."""
+    """Runs until SIGTERM or Ctrl-C, which lets calls in progress end; a second one does not wait for them.
+
+    Prints one JSON line on stdout once it serves; log lines go to stderr.
+    """
+    import logging
+
     from node import bootstrap, settings
 
     options.log_to_stderr()
+    log = logging.getLogger("node.coordinator")
 
     def ready(port: int) -> None:
         print(json.dumps({"listening_port": port}), flush=True)
 
-    bootstrap.run_coordinator(
-        settings.load(home=home, listen=listen), model, ready=ready, report=lambda text: typer.echo(text, err=True)
-    )
+    bootstrap.run_coordinator(settings.load(home=home, listen=listen), model, ready=ready, report=log.info)
