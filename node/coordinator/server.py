@@ -19,18 +19,20 @@ from node.coordinator.authentication import Identification, Signatures, once_per
 from node.coordinator.drain import Drain
 from node.coordinator.interceptors import ErrorsToStatuses
 from node.coordinator.limits import GRANTED, CallLimits, Limits
-from node.coordinator.services import datasets, escrow, jobs, providers, uploads
+from node.coordinator.services import challenges, datasets, escrow, jobs, providers, transparency, uploads
 from node.coordinator.services import node as node_service
 from node.crypto.certificates import Credential
 from node.errors import Unavailable
 from node.telemetry.interceptor import Telemetry
 from node.wire.channel import wall_ms
 from node.wire.hallmark.v1 import (
+    challenges_pb2_grpc,
     datasets_pb2_grpc,
     escrow_pb2_grpc,
     jobs_pb2_grpc,
     node_pb2_grpc,
     providers_pb2_grpc,
+    transparency_pb2_grpc,
     uploads_pb2_grpc,
 )
 from node.wire.methods import SERVICES as NAMES
@@ -44,6 +46,8 @@ SERVICES: tuple[tuple[Callable[[Any, Any], None], Callable[[Node], Any]], ...] =
     (jobs_pb2_grpc.add_JobServiceServicer_to_server, jobs.JobService),
     (providers_pb2_grpc.add_ProviderServiceServicer_to_server, providers.ProviderService),
     (escrow_pb2_grpc.add_EscrowServiceServicer_to_server, escrow.EscrowService),
+    (transparency_pb2_grpc.add_TransparencyServiceServicer_to_server, transparency.TransparencyService),
+    (challenges_pb2_grpc.add_ChallengeServiceServicer_to_server, challenges.ChallengeService),
 )
 
 

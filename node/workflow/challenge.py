@@ -10,6 +10,7 @@ from node.core.adapter import FILES
 from node.core.job import Actor, Event, Job, State
 from node.core.messages import KINDS, Chain, Challenge, Ruling
 from node.core.ruling import check_judgement, standing
+from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import Conflict, IntegrityFailure, InvalidInput, NotFound
 from node.ports.jobs import JobFilter
@@ -76,21 +77,20 @@ def rule(node: Node, caller: str, job_id: str, envelope: Envelope) -> Job:
         return job
 
 
-def cases(node: Node, caller: str, *, after: str, limit: int) -> list[Job]:
-    """A page of the challenged jobs that wait for the caller's ruling, oldest first."""
-    with node.units() as unit:
-        return unit.jobs.page(JobFilter(arbiter=caller, states=(State.CHALLENGED,)), after=after, limit=limit)
+def cases(caller: str) -> JobFilter:
+    """The challenged jobs that wait for the caller's ruling, oldest first."""
+    return JobFilter(arbiter=caller, states=(State.CHALLENGED,))
 
 
-def case_file(node: Node, caller: str, job_id: str, name: str) -> bytes:
-    """A file that repeating the verdict takes: one of the adapter's, or the client's rows. For the arbiter, when asked.
+def case_file(node: Node, caller: str, job_id: str, name: str) -> Digest:
+    """The blob of a file that repeating the verdict takes: one of the adapter's, or the client's rows. For the arbiter.
 
     Raises:
         NotFound: there is no such job, or the caller is not its arbiter.
         InvalidInput: no such file.
         Conflict: the job is not challenged.
     """
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         job, chain = visible(unit, caller, job_id), record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)
     if caller != chain.offer.arbiter:
@@ -100,7 +100,7 @@ def case_file(node: Node, caller: str, job_id: str, name: str) -> bytes:
             f"A case has the files {', '.join(sorted(FILES))} and {ROWS_FILE}.", field="file_name", actual=name[:80]
         )
     _require(job, State.CHALLENGED)
-    return node.blobs.get(chain.offer.dataset if name == ROWS_FILE else stored[name])
+    return chain.offer.dataset if name == ROWS_FILE else stored[name]
 
 
 def _disputed(

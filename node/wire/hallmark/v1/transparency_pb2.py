@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehallmark/v1/transparency.proto\x12\x0bhallmark.v1\x1a\x18hallmark/v1/common.proto\"\x16\n\x14GetCheckpointRequest\"5\n\nCheckpoint\x12\'\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"A\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\" \n\x0eInclusionProof\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"\"\n\x10\x43onsistencyProof\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x1e\n\x0fGetChainRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"4\n\x05\x43hain\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.hallmark.v1.ChainMessage\"K\n\x0c\x43hainMessage\x12\'\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\x12\x12\n\nleaf_index\x18\x02 \x01(\x03\"4\n\x15\x44ownloadRevealRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x32\xbd\x03\n\x13TransparencyService\x12P\n\rGetCheckpoint\x12!.hallmark.v1.GetCheckpointRequest\x1a\x17.hallmark.v1.Checkpoint\"\x03\x90\x02\x01\x12\\\n\x11GetInclusionProof\x12%.hallmark.v1.GetInclusionProofRequest\x1a\x1b.hallmark.v1.InclusionProof\"\x03\x90\x02\x01\x12\x62\n\x13GetConsistencyProof\x12\'.hallmark.v1.GetConsistencyProofRequest\x1a\x1d.hallmark.v1.ConsistencyProof\"\x03\x90\x02\x01\x12\x41\n\x08GetChain\x12\x1c.hallmark.v1.GetChainRequest\x1a\x12.hallmark.v1.Chain\"\x03\x90\x02\x01\x12O\n\x0e\x44ownloadReveal\x12\".hallmark.v1.DownloadRevealRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehallmark/v1/transparency.proto\x12\x0bhallmark.v1\x1a\x18hallmark/v1/common.proto\"\x16\n\x14GetCheckpointRequest\"5\n\nCheckpoint\x12\'\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"A\n\x18GetInclusionProofRequest\x12\x12\n\nleaf_index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\"3\n\x0eInclusionProof\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\"@\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x03\x12\x10\n\x08new_size\x18\x02 \x01(\x03\"\"\n\x10\x43onsistencyProof\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x1e\n\x0fGetChainRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\"4\n\x05\x43hain\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.hallmark.v1.ChainMessage\"K\n\x0c\x43hainMessage\x12\'\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope\x12\x12\n\nleaf_index\x18\x02 \x01(\x03\"4\n\x15\x44ownloadRevealRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x32\xbd\x03\n\x13TransparencyService\x12P\n\rGetCheckpoint\x12!.hallmark.v1.GetCheckpointRequest\x1a\x17.hallmark.v1.Checkpoint\"\x03\x90\x02\x01\x12\\\n\x11GetInclusionProof\x12%.hallmark.v1.GetInclusionProofRequest\x1a\x1b.hallmark.v1.InclusionProof\"\x03\x90\x02\x01\x12\x62\n\x13GetConsistencyProof\x12\'.hallmark.v1.GetConsistencyProofRequest\x1a\x1d.hallmark.v1.ConsistencyProof\"\x03\x90\x02\x01\x12\x41\n\x08GetChain\x12\x1c.hallmark.v1.GetChainRequest\x1a\x12.hallmark.v1.Chain\"\x03\x90\x02\x01\x12O\n\x0e\x44ownloadReveal\x12\".hallmark.v1.DownloadRevealRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,19 +49,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=152
   _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=217
   _globals['_INCLUSIONPROOF']._serialized_start=219
-  _globals['_INCLUSIONPROOF']._serialized_end=251
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=253
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=317
-  _globals['_CONSISTENCYPROOF']._serialized_start=319
-  _globals['_CONSISTENCYPROOF']._serialized_end=353
-  _globals['_GETCHAINREQUEST']._serialized_start=355
-  _globals['_GETCHAINREQUEST']._serialized_end=385
-  _globals['_CHAIN']._serialized_start=387
-  _globals['_CHAIN']._serialized_end=439
-  _globals['_CHAINMESSAGE']._serialized_start=441
-  _globals['_CHAINMESSAGE']._serialized_end=516
-  _globals['_DOWNLOADREVEALREQUEST']._serialized_start=518
-  _globals['_DOWNLOADREVEALREQUEST']._serialized_end=570
-  _globals['_TRANSPARENCYSERVICE']._serialized_start=573
-  _globals['_TRANSPARENCYSERVICE']._serialized_end=1018
+  _globals['_INCLUSIONPROOF']._serialized_end=270
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=272
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=336
+  _globals['_CONSISTENCYPROOF']._serialized_start=338
+  _globals['_CONSISTENCYPROOF']._serialized_end=372
+  _globals['_GETCHAINREQUEST']._serialized_start=374
+  _globals['_GETCHAINREQUEST']._serialized_end=404
+  _globals['_CHAIN']._serialized_start=406
+  _globals['_CHAIN']._serialized_end=458
+  _globals['_CHAINMESSAGE']._serialized_start=460
+  _globals['_CHAINMESSAGE']._serialized_end=535
+  _globals['_DOWNLOADREVEALREQUEST']._serialized_start=537
+  _globals['_DOWNLOADREVEALREQUEST']._serialized_end=589
+  _globals['_TRANSPARENCYSERVICE']._serialized_start=592
+  _globals['_TRANSPARENCYSERVICE']._serialized_end=1037
 # @@protoc_insertion_point(module_scope)
