@@ -25,6 +25,9 @@ HEAVY = frozenset(
         "sqlalchemy",
         "scipy",
         "numpy",
+        "opentelemetry",
+        "prometheus_client",
+        "structlog",
     }
 )
 REPORT = "\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
@@ -55,6 +58,7 @@ def loaded_by(code: str) -> set[str]:
         *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "init", "admit")),
         ["receipt", "verify", "--help"],
         ["coordinator", "run", "--help"],
+        ["config", "show", "--help"],
     ],
     ids=" ".join,
 )
