@@ -20,7 +20,7 @@ def make_of_upload(node: Node, owner: str, digest: Digest, *, validate_only: boo
     Raises:
         NotFound, Conflict: the owner has no such upload, or bytes are missing.
     """
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         upload = complete_of(unit, owner, digest)
     if upload.size_bytes > dataset.MAX_BYTES:
         raise InvalidInput(
@@ -57,7 +57,7 @@ def make(node: Node, owner: str, data: bytes, *, validate_only: bool = False) ->
 
 def find(node: Node, owner: str, digest: Digest) -> DataSet:
     """Raises NotFound."""
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return of_owner(unit, owner, digest)
 
 
@@ -67,7 +67,7 @@ def page(node: Node, owner: str, *, after: str, limit: int) -> Sequence[DataSet]
     Raises:
         InvalidInput: the owner has no such data set.
     """
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return unit.data_sets.page(owner, after=after, limit=limit)
 
 

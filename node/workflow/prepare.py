@@ -29,7 +29,7 @@ def prepare(node: Node, job_id: str) -> None:
         Unavailable: the generator model could not be asked; the job stays as it is.
         Conflict: the job moved on meanwhile.
     """
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         unit.jobs.get(job_id).after(Event.MANIFEST_COMMITTED, node.clock.now_ms())  # refuses before anything is drawn
         chain = record.chain_of(node, unit, job_id)
     offer = chain.offer

@@ -78,7 +78,7 @@ def quote(node: Node, caller: str, wish: Wish) -> Quote:
             "This is another party's key: an offer is signed by who places it.", field="client_key_hex", expected=caller
         )
     training = overridden(TrainingSpec(), wish.training, "training")
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         stored = data_sets.of_owner(unit, caller, wish.data_set)
         offer = Offer(
             link=Link(node.entropy.bytes(JOB_ID_BYTES).hex(), 0, None),

@@ -40,7 +40,7 @@ def register_provider(node: Node, caller: str, name: str, capabilities: Capabili
 
 def provider(node: Node, key_id: str) -> Known:
     """Raises NotFound if no such provider ever registered."""
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return _known(unit, key_id)
 
 

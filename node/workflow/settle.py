@@ -31,7 +31,7 @@ TOLD = {
 
 def overdue(node: Node) -> list[Job]:
     """Every job whose deadline has passed, the most overdue first."""
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return unit.jobs.overdue(node.clock.now_ms())
 
 

@@ -55,7 +55,7 @@ def begin(node: Node, owner: str, digest: Digest, size_bytes: int) -> Upload:
 
 def find(node: Node, owner: str, digest: Digest) -> Upload:
     """Raises NotFound."""
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         return of_owner(unit, owner, digest)
 
 
