@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from node.core import document
 from node.core.events import JobEvent
@@ -332,7 +332,7 @@ class Client:
 def _attempts() -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type(Unavailable),
-        wait=wait_exponential_jitter(initial=0.2, max=5),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stop_after_attempt(ATTEMPTS),
         reraise=True,
     )
