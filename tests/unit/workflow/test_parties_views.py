@@ -167,8 +167,12 @@ def test_no_deposit_or_withdrawal_stands_in_for_a_jobs_own_request(world: World)
 
 
 def test_no_account_is_filled_until_no_payment_fits_into_it(world: World) -> None:
-    me = world.client.public.key_id
-    for party, amount in ((me, accounts.MAX_BALANCE_MINOR), (me, 2**53 - 1), ("p" * 129, 1), ("", 1), ("a b", 1)):
+    provider = world.provider.public.key_id
+    world.advance_to(State.EVALUATED)
+    for party, amount in ((provider, accounts.MAX_BALANCE_MINOR), (provider, 2**53 - 1), ("p" * 129, 1), ("a b", 1)):
         with pytest.raises(InvalidInput):
             accounts.deposit(world.node, party, "much", amount)
-    accounts.deposit(world.node, me, "much", accounts.MAX_BALANCE_MINOR - FUNDS_MINOR)
+    accounts.deposit(world.node, provider, "much", accounts.MAX_BALANCE_MINOR - FUNDS_MINOR)
+    world.silence()
+    assert world.job().state is State.SETTLED
+    assert world.available(world.provider) > accounts.MAX_BALANCE_MINOR
