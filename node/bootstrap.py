@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
+    from node.ports.inference import Inference
     from node.ports.unit_of_work import Units
     from node.telemetry.metrics import FiguresCollector
 
@@ -175,7 +176,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         )
         calls = CallLimits(
             calls_per_second=settings.calls_per_second,
-            burst_calls=round(2 * settings.calls_per_second),
+            burst_calls=max(1, round(4 * settings.calls_per_second)),
             streams=settings.streams_per_party,
             connections=settings.max_connections,
         )
@@ -300,6 +301,66 @@ async def _provide(
         working = asyncio.ensure_future(agent.run(once=once))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)  # instead of Ray's own handler
         await working
+
+
+def run_arbiter(
+    settings: Settings, model_folder: Path | None, *, coordinator: str, job: str | None, once: bool, report: Report
+) -> None:
+    """Repeats disputed verdicts with a verifier of its own until interrupted; one job if it is named or `once`.
+
+    Raises:
+        NotFound: no operator admitted the arbiter in this home.
+        HallmarkError: if one job is meant, why no ruling came of it.
+    """
+    from node.cluster.local_ray import start_local_ray, stop_local_ray
+    from node.crypto.certificates import Role
+    from node.models.base import longest_row_tokens
+    from node.storage import tls
+    from node.verifier.actor import start_verifier
+
+    identity = tls.identity(settings.home, Role.ARBITER)
+    model = base_model(settings, model_folder, report)
+    report(f"Arbiter {identity.key.public.key_id} starts its own verifier.")
+    local_ray = start_local_ray()
+    try:
+        verifier = start_verifier(
+            model,
+            max_length_tokens=longest_row_tokens(model, settings.max_length_tokens),
+            lora_rank=settings.max_lora_rank,
+            scratch=settings.state / "arbiter",
+        )
+        verifier.wait_until_ready()
+        asyncio.run(_arbitrate(settings, identity, model, verifier, coordinator, job, once=once, report=report))
+    finally:
+        stop_local_ray(local_ray)
+
+
+async def _arbitrate(
+    settings: Settings,
+    identity: Identity,
+    model: BaseModel,
+    engine: Inference,
+    coordinator: str,
+    job: str | None,
+    *,
+    once: bool,
+    report: Report,
+) -> None:
+    from node.arbiter.agent import Agent
+    from node.storage import keys
+    from node.verifier.adapters import FolderAdapters
+    from node.wire.channel import open_channel
+
+    async with open_channel(coordinator, identity) as channel:
+        agent = Agent(
+            channel,
+            identity.key,
+            coordinators=keys.read_trust(settings.trust_file).coordinators,
+            base_model=model.digest,
+            adapters=FolderAdapters(settings.state / "arbiter" / "adapters", model),
+            engine=engine,
+        )
+        await agent.run(report, once=once) if job is None else report(str(await agent.rule(job)))
 
 
 def machine() -> Machine:

@@ -55,8 +55,8 @@ class Settings(BaseSettings):
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the coordinator; port 0 takes any free one."""
 
-    calls_per_second: Annotated[float, Field(gt=0)] = 200
-    """How many calls of one party are served, on average; twice as many may come at once."""
+    calls_per_second: Annotated[float, Field(gt=0)] = 50
+    """How many calls of one party are served a second, on average; four times as many may come at once."""
 
     streams_per_party: Annotated[int, Field(gt=0)] = 16
     """How many watches and downloads one party may have open."""

@@ -94,7 +94,7 @@ def _operate(loaded: Settings, names: list[str], *, rotate: bool, rotate_ca: boo
         typer.echo("Have every party admitted anew (they learn both authorities), then `hallmark init --retire-ca`.")
         return
     if retire_ca:
-        typer.echo(f"Deleted {tls.end_rollover(home, now_ms=now_ms)}; certificates of that authority are void.")
+        typer.echo(f"Deleted {tls.end_rollover(home, now_ms=now_ms)}; no new connection takes its certificates.")
         return
     wanted = [*bootstrap.server_names(loaded.listen), *names]
     made = tls.make_operator(home, wanted, now_ms=now_ms, rotate=rotate)

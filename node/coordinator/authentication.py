@@ -21,15 +21,16 @@ from node.coordinator.interceptors import Context, Interceptor, Serve
 from node.coordinator.rights import RIGHTS
 from node.core.request import SKEW_MS, check_request
 from node.crypto.certificates import Party, party_of
-from node.errors import PermissionRefused, SignatureInvalid, UnknownSigner
+from node.errors import InvalidInput, PermissionRefused, SignatureInvalid, UnknownSigner
 from node.ports.unit_of_work import UnitOfWork, Units
 from node.wire import translate
 from node.wire.channel import REQUEST_KEY
 from node.wire.hallmark.v1 import common_pb2
-from node.wire.methods import changes
+from node.wire.methods import METHODS, changes
 
 _CALLER: ContextVar[Party] = ContextVar("caller")
-_BODY: ContextVar[str] = ContextVar("body")
+#: SHA-256 of the request's bytes; None if they are no message of the method.
+_BODY: ContextVar[str | None] = ContextVar("body")
 _REQUEST: ContextVar[_OnceOnly | None] = ContextVar("request", default=None)
 
 
@@ -98,15 +99,24 @@ class Signatures(Interceptor):
 
     def deserializer(self, method: str, former: Any) -> Any:
         def parse(received: bytes) -> Any:
+            try:
+                parsed = former(received)
+            except DecodeError:
+                _BODY.set(None)
+                return None
             _BODY.set(hashlib.sha256(received).hexdigest())  # of the very bytes: parsing is not reversible
-            return former(received)
+            return parsed
 
-        return parse if changes(method) else former
+        return parse if method in METHODS else former
 
     async def around(self, method: str, context: Context, serve: Serve, *, streams: bool) -> Any:
+        if method not in METHODS:
+            return await serve()
+        if (body := _BODY.get()) is None:
+            raise InvalidInput("The request is no message of this method.", fix="Use the .proto files.", method=method)
         if not changes(method):
             return await serve()
-        request = self._checked(method, context)
+        request = self._checked(method, body, context)
         await asyncio.to_thread(self._require_new, request)
         token = _REQUEST.set(request)
         try:
@@ -116,7 +126,7 @@ class Signatures(Interceptor):
             if not request.spent:  # it changed nothing; all the same it was made
                 await asyncio.to_thread(self._spend, request)
 
-    def _checked(self, method: str, context: Context) -> _OnceOnly:
+    def _checked(self, method: str, body: str, context: Context) -> _OnceOnly:
         sent = dict(context.invocation_metadata() or ()).get(REQUEST_KEY)
         if not isinstance(sent, bytes):
             raise SignatureInvalid(
@@ -129,7 +139,7 @@ class Signatures(Interceptor):
             raise SignatureInvalid(f"The metadata {REQUEST_KEY} is not an Envelope.") from fault
         signer, now_ms = current().key, self._now_ms()
         request = check_request(
-            envelope, signer=signer, audience=self._audience, method=method, body=_BODY.get(), now_ms=now_ms
+            envelope, signer=signer, audience=self._audience, method=method, body=body, now_ms=now_ms
         )
         return _OnceOnly(signer.key_id, request.nonce, request.expires_at_ms + SKEW_MS)
 

@@ -30,8 +30,8 @@ class CallLimits:
         message_bytes: of one request.
     """
 
-    calls_per_second: float = 200
-    burst_calls: int = 400
+    calls_per_second: float = 50
+    burst_calls: int = 200
     streams: int = 16
     connections: int = 1000
     call_seconds: float = 60

@@ -24,7 +24,7 @@ from node.core.admission import Admission, PinnedKey
 from node.crypto import certificates
 from node.crypto.certificates import Credential, Identity, Party, Role
 from node.crypto.signing import PublicKey
-from node.errors import Conflict, InvalidInput, NotFound
+from node.errors import Conflict, InvalidInput, NotFound, PermissionRefused
 from node.storage import keys
 
 #: Names under which every server is reached on its own machine.
@@ -73,10 +73,17 @@ def admit(home: Path, request: bytes, *, now_ms: int) -> tuple[Party, bytes]:
 
     Raises:
         InvalidInput, IntegrityFailure: the request is none, or proves not both of its keys.
+        PermissionRefused: somebody asks to be the operator.
         Conflict: the party was revoked.
         NotFound: this is no operator's home.
     """
     party, asked = admission.read_request(request)
+    if party.role is Role.OPERATOR:
+        raise PermissionRefused("This request asks for the operator's rights.", fix="Ask its sender why.")
+    return party, _admit(home, party, asked, now_ms)
+
+
+def _admit(home: Path, party: Party, asked: bytes, now_ms: int) -> bytes:
     if party.key.key_id in revoked(home):
         raise Conflict(
             f"{party.key.key_id} was revoked.",
@@ -89,7 +96,7 @@ def admit(home: Path, request: bytes, *, now_ms: int) -> tuple[Party, bytes]:
     answer = Admission(
         certificate.decode(), authorities_file(home).read_text("ascii"), _pinned(coordinator), _pinned(log)
     )
-    return party, admission.answer(answer)
+    return admission.answer(answer)
 
 
 def install(home: Path, answer: bytes) -> Party:
@@ -129,7 +136,7 @@ def install(home: Path, answer: bytes) -> Party:
 
 def admit_here(operator_home: Path, home: Path, role: Role, *, now_ms: int) -> Party:
     """Admits a party whose home is on the operator's machine: asks, admits and installs."""
-    return install(home, admit(operator_home, ask(home, role), now_ms=now_ms)[1])
+    return install(home, _admit(operator_home, *admission.read_request(ask(home, role)), now_ms))
 
 
 def identity(home: Path, role: Role) -> Identity:

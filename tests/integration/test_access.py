@@ -120,6 +120,14 @@ def signature(identity: Identity, called: str, **changes: Any) -> bytes:
     return translate.envelope_to_wire(seal_request(signer, **{**honest, **changes})).SerializeToString()
 
 
+def test_there_is_no_unencrypted_way_in_or_out() -> None:
+    for file in (Path(__file__).parents[2] / "node").rglob("*.py"):
+        if "hallmark" not in file.parts[-3:]:  # generated
+            text = file.read_text("utf-8")
+            assert "insecure_channel" not in text, file
+            assert "insecure_port" not in text, file
+
+
 def test_every_method_stands_in_the_table_of_rights() -> None:
     assert {method for method in RIGHTS if method.startswith("/hallmark.")} == METHODS.keys()
     assert all(RIGHTS.values())
@@ -305,6 +313,14 @@ async def test_more_connections_than_allowed_are_not_taken(served: Served) -> No
     ):
         assert (await outcome(first, "/hallmark.v1.NodeService/GetNode"))[0] == "OK"
         assert (await outcome(second, "/hallmark.v1.NodeService/GetNode"))[0] == "UNAVAILABLE"
+
+
+async def test_bytes_that_are_no_message_are_the_callers_fault(served: Served) -> None:
+    for method in METHODS:
+        caller = served.who(method)
+        async with raw_channel(served.address, caller, served.parties.authority.certificate) as channel:
+            refusal = await outcome(channel, method, b"\xff", signature(caller, method, body=b"\xff"))
+        assert refusal == ("INVALID_ARGUMENT", "INVALID_INPUT"), method
 
 
 async def test_a_message_larger_than_allowed_is_refused_unread(served: Served) -> None:

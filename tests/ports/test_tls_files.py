@@ -11,7 +11,7 @@ from fakes.world import key
 
 from node.crypto import certificates
 from node.crypto.certificates import Role
-from node.errors import Conflict, IntegrityFailure, InvalidInput, NotFound
+from node.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, PermissionRefused
 from node.storage import tls
 
 NOW_MS = 1_800_000_000_000
@@ -137,6 +137,11 @@ def test_no_changed_request_is_admitted(operator: Path, tmp_path: Path) -> None:
     request["signer"] = key("thief").public.key_id
     with pytest.raises((InvalidInput, IntegrityFailure)):
         tls.admit(operator, json.dumps(request).encode(), now_ms=NOW_MS)
+
+
+def test_nobody_is_admitted_as_the_operator(operator: Path, tmp_path: Path) -> None:
+    with pytest.raises(PermissionRefused):
+        tls.admit(operator, tls.ask(tmp_path, Role.OPERATOR), now_ms=NOW_MS)
 
 
 def test_a_revoked_party_is_known_at_once_and_not_admitted_again(operator: Path, tmp_path: Path) -> None:
