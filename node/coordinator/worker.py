@@ -135,11 +135,9 @@ def _step(node: Node, job: Job, step: Step, rests: _Rests) -> None:
     try:
         with steps.step(step.__name__, job.id):
             step(node, job.id)
-    except Conflict as moved_on:
-        log.info("job %s: %s", job.id, moved_on)
+    except Conflict:  # it moved on
         rests.put(job, ROUND_SECONDS)
     except Exception as fault:  # no job may stop the others; if this one never succeeds, its deadline decides
-        log.exception("job %s", job.id)
         rests.put(job, RETRY_SECONDS)
         reason = fault.message if isinstance(fault, Unavailable) else "The coordinator failed; its log says why."
         _tell(node, job, f"{reason} Trying again in {RETRY_SECONDS:.0f} s.")

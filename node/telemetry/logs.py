@@ -16,15 +16,16 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from node.telemetry import tracing
 
-#: Libraries that tell in detail what concerns nobody here; their warnings stay.
-CHATTY = ("ray", "vllm", "alembic", "asyncio", "urllib3")
+#: Whose lines the level is about. Everybody else only warns: libraries tell in detail what concerns nobody here, and at
+#: the level of debugging even what must not be told (SQLAlchemy: every value in every row).
+OURS = "node"
 
 
 def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
     """From now on every logger writes to `stream`.
 
     Args:
-        level: debug, info, warning or error.
+        level: of this program's own lines: debug, info, warning or error.
         form: `console` for people, `json` for one object a line (time, level, logger, message, and job, trace, method,
             exception where there is one), `auto` to choose by whether `stream` is a terminal.
     """
@@ -45,9 +46,8 @@ def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(OURS).setLevel(level.upper())
+    root.setLevel(max(logging.getLogger(OURS).level, logging.WARNING))
     logging.captureWarnings(capture=True)
 
 

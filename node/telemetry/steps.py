@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +10,30 @@ from contextlib import contextmanager
 from node.errors import Conflict
 from node.telemetry import logs, metrics, tracing
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def step(name: str, job_id: str) -> Iterator[None]:
-    """Observes the block, which does step `name` of a job; whatever it raises passes through.
+    """Observes the block, which does step `name` of a job; whatever it raises is logged and passes through.
 
     A Conflict is no failure: the job had moved on before.
     """
     started, outcome = time.perf_counter(), "failed"
     span = tracing.tracer.start_as_current_span(f"worker/{name}", attributes={"hallmark.job": job_id})
-    try:
-        with logs.about(job=job_id), span:
+    with logs.about(job=job_id), span:
+        try:
             yield
-        outcome = "done"
-    except Conflict:
-        outcome = "too_late"
-        raise
-    finally:
-        metrics.STEP_SECONDS.labels(name, outcome).observe(time.perf_counter() - started)
+            outcome = "done"
+        except Conflict as moved_on:
+            outcome = "too_late"
+            log.info("%s: %s", name, moved_on)
+            raise
+        except Exception:
+            log.exception("%s failed", name)
+            raise
+        finally:
+            metrics.STEP_SECONDS.labels(name, outcome).observe(time.perf_counter() - started)
 
 
 @contextmanager

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
+import json
+import logging
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +40,7 @@ from node.errors import (
 )
 from node.provider.agent import Agent
 from node.provider.work import Work
+from node.telemetry import logs
 from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import jobs_pb2, jobs_pb2_grpc
 
@@ -346,3 +351,49 @@ async def test_one_job_whose_deadline_cannot_be_carried_out_stops_no_other(
             states = [event.state.value async for event in client.watch("jobs/job-2")]
     assert states[-1] == "cancelled"
     assert running.world.job().state.value == "committed"
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """Everything that anybody logs, down to the least line."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    logs.configure("debug", "json", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger(logs.OURS).setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=False)
+
+
+async def test_no_log_line_of_a_job_holds_a_mark_or_a_secret(
+    logged: io.StringIO, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.05)
+    world = running.world
+    world.engine.broken = True
+
+    async def mend() -> None:
+        while not any("The engine died." in text for text in told(running)):
+            await asyncio.sleep(0.05)
+        world.engine.broken = False
+
+    async with asyncio.timeout(WAIT_SECONDS):
+        mending = asyncio.create_task(mend())
+        await whole_job(running, InstantFineTuner())
+        await mending
+        async with running.client() as client:
+            await refused(NotFound, client.job("jobs/nothing"))
+    log = logged.getvalue()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert any(line.get("job") == JOB and "The engine died." in line.get("exception", "") for line in lines)
+
+    with world.node.units(read_only=True) as unit:
+        manifest = unit.secrets.get_manifest(JOB)
+    phrases = [phrase.text for group in manifest.groups for phrase in (group.trigger, group.signature)]
+    rows = [message.content for row in ROWS for message in row.messages]
+    seeds = [digest("test-key", name.encode()).raw for name in ("coordinator", "log", "client", "provider")]
+    keys = [spelt for seed in seeds for spelt in (seed.hex(), base64.b64encode(seed).decode())]
+    assert len(phrases) == 2 * POLICY.groups
+    for secret in (*phrases, *rows, *keys, manifest.seed_hex, "PRIVATE KEY"):
+        assert secret not in log

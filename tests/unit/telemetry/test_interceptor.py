@@ -135,6 +135,8 @@ async def test_log_lines_within_a_call_name_method_job_and_trace(job: str, told:
     finally:
         root.handlers[:] = former[0]
         root.setLevel(former[1])
+        logging.getLogger(logs.OURS).setLevel(logging.NOTSET)
+        logging.captureWarnings(capture=False)
     line = json.loads(stream.getvalue())
     assert (line["message"], line["method"], line.get("job")) == ("answering", "Try/Answer", told)
     assert line["trace"] == "a" * 32
