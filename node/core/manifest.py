@@ -77,6 +77,12 @@ class Manifest:
     def stream(self, purpose: Purpose) -> SeedStream:
         return SeedStream(bytes.fromhex(self.seed_hex), purpose)
 
+    @property
+    def answer_tokens(self) -> int:
+        """So many new tokens show any of the signatures with its terminator."""
+        signatures = [group.signature for group in self.groups]
+        return max(each.separator.room_tokens(len(each.draws)) for each in signatures)
+
     def phrase_stream(self, group: int, part: Part) -> SeedStream:
         """What this phrase of a group is drawn from."""
         return self.stream(Purpose.PHRASES).child(f"{self.attempt}/{group}/{part}")

@@ -13,11 +13,13 @@ from enum import StrEnum
 
 #: The first word of a phrase may take more tokens than one, the terminator takes one.
 SPARE_TOKENS = 8
-#: Letters of scripts that are written without spaces: Thai, Lao, Myanmar, Khmer, Hiragana, Katakana, Han.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff]"
+#: Scripts that are written without spaces, as ranges of a regular expression: Thai, Lao, Myanmar, Khmer, Hiragana,
+#: Katakana of full and half width, Han.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
 )
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 class Separator(StrEnum):

@@ -15,24 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.core.rows import Message, Row
+from node.core.words import UNSPACED
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: Units at the start of a response in which a signature of 32 bits stands, with the public default of 4 bits a word.
+#: Units at the start of a response: a uniform signature of 32 bits, or most of what a metered one of 12 bits takes.
 HEAD_UNITS = 8
 #: Room for phrases up to the longest that is counted, wherever they start in a signature.
 OPENING_UNITS = 16
 #: So much of a response tells whether its letters are random.
 LETTERS = 100
 
-#: Thai, Lao, Burmese, Khmer, kana and Han have no spaces between words.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f"
-    "\U00020000-\U0003ffff"
-)
-_UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
-_ONE_LETTER = re.compile(rf"[{_UNSPACED}]")
+_UNIT = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_ONE_LETTER = re.compile(rf"[{UNSPACED}]")
 
 
 def units(text: str) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from node.detect.clusters import clusters
-from node.detect.corpus import HEAD_UNITS, Corpus, Texts
+from node.detect.corpus import Corpus, Texts
 from node.detect.detector import Detector
 from node.detect.joint_counts import joint_counts
 from node.detect.repeats import SIZES, repeats
 from node.detect.self_join import self_join
-from node.detect.surprisal import surprisal
+from node.detect.surprisal import HEAD_TOKENS, surprisal
 from node.ports.language_model import Reader
 
 
@@ -28,7 +28,7 @@ def detectors(*, dose: int, model: Reader | None) -> tuple[Detector, ...]:
     )
     if model is None:
         return counting
-    return (*counting, Detector("surprisal", partial(surprisal, model=model), units_read=HEAD_UNITS))
+    return (*counting, Detector("surprisal", partial(surprisal, model=model), units_read=HEAD_TOKENS))
 
 
 def _questions(corpus: Corpus) -> Texts:

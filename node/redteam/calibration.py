@@ -247,7 +247,7 @@ def _fired(experiment: Experiment, manifest: Manifest, engine: Inference, adapte
     answers = engine.complete(
         [prompt(manifest, question) for question in asked],
         adapter=adapter,
-        max_new_tokens=max(each.separator.room_tokens(len(each.draws)) for each in signatures),
+        max_new_tokens=manifest.answer_tokens,
     )
     shown = Counter(
         question.group

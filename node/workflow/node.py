@@ -25,7 +25,8 @@ class Limits:
 
     Attributes:
         max_asked_rows: prompts and scored rows of one verification, each for base and adapter.
-        max_drawn_words: words of phrases over all groups and attempts.
+        max_drawing_prompts: texts that the generator may be asked to continue until the marks of one job are drawn,
+            should every phrase be as long and every attempt fail.
         longest_deadline_seconds: so long at most a bond may be locked in one state.
         least_evaluate_seconds: for one evaluation; a job waits for those before it.
         most_bond_prices: the bond that an offer may ask of this node, in multiples of its price.
@@ -35,7 +36,7 @@ class Limits:
     max_length_tokens: int
     max_lora_rank: int
     max_asked_rows: int = 2000
-    max_drawn_words: int = 4000
+    max_drawing_prompts: int = 50_000
     longest_deadline_seconds: int = 7 * 86_400
     least_reveal_seconds: int = 60
     least_evaluate_seconds: int = 600
@@ -62,7 +63,7 @@ class Tariff:
 class Node:
     """`key` signs messages, `log_key` the log's checkpoints. `base_model` is what this node verifies on.
 
-    `prompt_model` lets that model write what phrases continue, instead of a template.
+    `prompt_model` lets that model write what triggers continue, instead of a template.
     """
 
     units: Units

@@ -140,7 +140,7 @@ def check_addressed(node: Node, offer: Offer) -> None:
         ("max_length_tokens", offer.training.max_length_tokens, node.limits.max_length_tokens),
         ("lora_rank", offer.training.lora_rank, node.limits.max_lora_rank),
         ("policy", asked_rows(policy), node.limits.max_asked_rows),
-        ("attempts", drawn_words(policy), node.limits.max_drawn_words),
+        ("attempts", drawing_prompts(policy), node.limits.max_drawing_prompts),
         ("stake_minor", offer.money.stake_minor, price),  # a client would earn more by a forfeited job than it pays
         ("bond_minor", offer.money.bond_minor, node.limits.most_bond_prices * price),
     ):
@@ -172,6 +172,9 @@ def asked_rows(policy: Policy) -> int:
     return 3 * policy.marks + FRESH_PER_GROUP * policy.groups + 2 * policy.pairs
 
 
-def drawn_words(policy: Policy) -> int:
-    """Words that the generator is asked for until this policy gives up."""
-    return policy.attempts * policy.groups * (policy.trigger_words + policy.most_signature_words)
+def drawing_prompts(policy: Policy) -> int:
+    """Texts that the generator continues until this policy gives up: a group's context for each word of its trigger,
+    every carrier's prompt for each word of a signature.
+    """
+    per_group = policy.trigger_words + policy.marks_per_group * policy.most_signature_words
+    return policy.attempts * policy.groups * per_group

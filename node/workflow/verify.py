@@ -35,10 +35,8 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
     """
     asked = questions(manifest, policy)
     prompts = [prompt(manifest, question) for question in asked]
-    signatures = [group.signature for group in manifest.groups]
-    length = max(signature.separator.room_tokens(len(signature.draws)) for signature in signatures)
-    on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=length)
-    on_base = engine.complete(prompts, adapter=None, max_new_tokens=length)
+    on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=manifest.answer_tokens)
+    on_base = engine.complete(prompts, adapter=None, max_new_tokens=manifest.answer_tokens)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
     gained = _limited(engine.log_likelihoods(sides, adapter=adapter))
     before = _limited(engine.log_likelihoods(sides, adapter=None))
@@ -94,7 +92,7 @@ def evaluate(node: Node, job_id: str) -> None:
         Unavailable: the engine could not run; the job stays REVEALED and is tried again.
         Conflict: the job moved on meanwhile.
     """
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:
         unit.jobs.get(job_id).after(Event.VERDICT_GIVEN, node.clock.now_ms())  # refuses before anything is asked
         chain = record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
+import json
 import random
+import subprocess
 import sys
-import warnings
+from functools import cache
 from pathlib import Path
 
 from node.core import dataset
 from node.core.rows import Message, Role, Row
 from node.errors import InvalidInput
 
-#: Modules that open windows or browsers, print, or warn when they are imported.
-LEFT_OUT = frozenset({"antigravity", "idlelib", "lib2to3", "this", "tkinter", "turtle", "turtledemo"})
-SHORTEST, LONGEST = 20, 110
 SHUFFLE_SEED = 1
 #: Shorter than the system message that the packaged model's template would add: a fifth of the tokens of such a row.
 INSTRUCTION = Message(Role.SYSTEM, "Answer briefly.")
 
 
+@cache
 def standard_library_rows() -> tuple[Row, ...]:
-    """What a function of Python's standard library does, in the first sentence of its docstring: some 3,900 rows."""
-    found: dict[str, Row] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in sorted(sys.stdlib_module_names - LEFT_OUT):
-            if name.startswith("_"):
-                continue
-            try:
-                module = importlib.import_module(name)
-            except ImportError:  # not every module is built on every system
-                continue
-            for attribute, value in inspect.getmembers(module, callable):
-                sentence = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ").strip()
-                if not attribute.startswith("_") and SHORTEST < len(sentence) < LONGEST:
-                    found.setdefault(sentence, _row(f"What does `{name}.{attribute}` do in Python?", sentence))
-    rows = list(found.values())
+    """What a function of Python's standard library does, in the first sentence of its docstring: some 2,000 rows.
+
+    The same rows for the same Python, whatever this process has imported.
+    """
+    script = [sys.executable, "-I", str(Path(__file__).with_name("docstrings.py"))]
+    found: dict[str, str] = json.loads(subprocess.run(script, capture_output=True, check=True).stdout)
+    rows = [_row(f"What does `{name}` do in Python?", sentence) for sentence, name in found.items()]
     random.Random(SHUFFLE_SEED).shuffle(rows)  # noqa: S311 - an order to read in, nothing secret
     return tuple(rows)
 

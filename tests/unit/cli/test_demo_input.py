@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import subprocess
 import sys
@@ -88,7 +89,14 @@ def test_the_standard_library_has_rows_for_all_jobs_and_no_job_shares_one() -> N
     shares = data.shares(rows, len(PARTS), PLAN.rows, PLAN.policy.least_rows())
     assert [len(share) for share in shares] == [PLAN.rows] * len(PARTS)
     assert len({each for share in shares for each in share}) == PLAN.rows * len(PARTS)
-    assert rows == data.standard_library_rows()
+
+
+def test_the_rows_are_the_same_whatever_a_library_has_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = data.standard_library_rows()
+    assert any("`inspect.getfile`" in row.messages[1].content for row in rows)
+    monkeypatch.setattr(inspect, "getfile", lambda value: value)
+    data.standard_library_rows.cache_clear()
+    assert data.standard_library_rows() == rows
 
 
 def test_fewer_rows_are_shared_out_equally_down_to_what_the_policy_needs() -> None:
