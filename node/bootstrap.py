@@ -137,7 +137,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.telemetry import metrics, tracing
     from node.verifier.actor import start_verifier
     from node.verifier.adapters import FolderAdapters
-    from node.workflow.node import Limits, Node
+    from node.workflow.node import Limits, Node, Tariff
 
     stop = stop_signal()
     tracing.configure("hallmark-coordinator")
@@ -173,6 +173,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             inference=verifier,
             adapters=FolderAdapters(settings.state / "adapters", model),
             prompt_model=settings.prompt_model,
+            tariff=Tariff(price_minor=settings.price_per_1000_tokens, arbiter=settings.arbiter or None),
         )
         calls = CallLimits(
             calls_per_second=settings.calls_per_second,

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     database: str = ""
     """SQLAlchemy URL; SQLite in `home` if empty."""
 
+    coordinator: str = "127.0.0.1:50051"
+    """HOST:PORT of the coordinator that a client's commands talk to."""
+
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the coordinator; port 0 takes any free one."""
 
@@ -69,6 +72,12 @@ class Settings(BaseSettings):
 
     max_lora_rank: int = 64
     """The largest LoRA rank that the verifier is started for."""
+
+    price_per_1000_tokens: int = 100
+    """What quotes propose for 1,000 trained tokens, in minor units."""
+
+    arbiter: str = ""
+    """Key id of the arbiter that quotes propose; jobs without one cannot be challenged."""
 
     prompt_model: bool = False
     """Whether the base model writes the context of every trigger; a template does otherwise."""
