@@ -21,12 +21,13 @@ class SqlMessages:
         self._connection = connection
 
     def append(self, job_id: str, envelope: Envelope, log_index: int) -> None:
-        sequence = self._connection.execute(
-            select(func.coalesce(func.max(messages.c.sequence) + 1, 0)).where(messages.c.job == job_id)
-        ).scalar_one()
+        last = select(func.max(messages.c.sequence)).where(messages.c.job == job_id).scalar_subquery()
         self._connection.execute(
             messages.insert().values(
-                job=job_id, sequence=sequence, envelope=canonical_bytes(envelope.to_json()), log_index=log_index
+                job=job_id,
+                sequence=func.coalesce(last + 1, 0),
+                envelope=canonical_bytes(envelope.to_json()),
+                log_index=log_index,
             )
         )
 
@@ -86,12 +87,11 @@ class SqlEvents:
         self._connection = connection
 
     def append(self, job_id: str, event: JobEvent) -> None:
-        query = select(func.coalesce(func.max(events.c.sequence) + 1, 1)).where(events.c.job == job_id)
-        sequence = self._connection.execute(query).scalar_one()
+        last = select(func.max(events.c.sequence)).where(events.c.job == job_id).scalar_subquery()
         self._connection.execute(
             events.insert().values(
                 job=job_id,
-                sequence=sequence,
+                sequence=func.coalesce(last + 1, 1),
                 time_ms=event.time_ms,
                 state=event.state.value,
                 message=event.message,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from node.errors import PermissionRefused
 from node.ports.outbox import Effect
 from node.storage.schema import nonces, outbox
+
+_SPEND = text(
+    "INSERT INTO nonces (signer, nonce, expires_at_ms) VALUES (:signer, :nonce, :expires_at_ms) ON CONFLICT DO NOTHING"
+)
 
 
 class SqlNonces:
@@ -20,9 +24,9 @@ class SqlNonces:
         return self._connection.execute(query).first() is not None
 
     def use(self, signer: str, nonce: str, expires_at_ms: int) -> None:
-        if self.used(signer, nonce):
+        row = {"signer": signer, "nonce": nonce, "expires_at_ms": expires_at_ms}
+        if self._connection.execute(_SPEND, row).rowcount != 1:
             raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
-        self._connection.execute(nonces.insert().values(signer=signer, nonce=nonce, expires_at_ms=expires_at_ms))
 
     def forget(self, now_ms: int) -> None:
         self._connection.execute(delete(nonces).where(nonces.c.expires_at_ms < now_ms))

@@ -178,10 +178,10 @@ def offences(engine: Engine, units: SqlUnits, call: Callable[[UnitOfWork], objec
     """The steps of this call's queries, as the database plans them, that read or sort a whole table."""
     steps: list[str] = []
 
-    def explain(connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        asking = connection.connection.cursor()
-        if statement.startswith("INSERT"):
-            return
+    def explain(
+        connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
+    ) -> None:
+        asking, parameters = connection.connection.cursor(), parameters[0] if many else parameters
         if engine.dialect.name == "sqlite":
             asking.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
             all_jobs = "WHERE 1 = 1 ORDER BY jobs.number" in " ".join(statement.split())  # a walk until its limit
