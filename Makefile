@@ -39,8 +39,8 @@ proto: .venv/ready-dev ## Regenerates node/wire/hallmark from proto/.
 publish-proto: .venv/ready-dev ## What clients may rely on from now on: later changes to the API must be compatible with it.
 	$(BIN)/buf build proto --exclude-source-info -o proto/published.binpb
 
-bench-activation: .venv/ready-dev ## How reliably an honest provider passes the demonstration, over 10 seeds. 40 minutes.
-	$(BIN)/python tests/bench/bench_activation.py
+bench-activation: .venv/ready-dev ## How reliably an honest provider passes the demonstration, over 10 seeds. 40 minutes. ARGS="--noise-percent 25 ...": another policy.
+	$(BIN)/python tests/bench/bench_activation.py $(ARGS)
 
 bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own commit rate.
 	$(BIN)/python tests/bench/bench_escrow.py
