@@ -1,0 +1,329 @@
+"""kill -9 at every named point of a job's life: nothing acknowledged is lost, nothing happens twice, nothing is stuck.
+
+A real client and a real provider's agent work with a coordinator that dies at a point and is started anew; what each
+was told before must still hold after. In CI a sample of the points; `make soak-crash` kills at all of them, and with
+further seeds twice: again at a random point after the first one. A failure's message says where it was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from fakes import crash
+from fakes.adapters import adapter_files
+from fakes.crash import Plan
+from fakes.fine_tuner import InstantFineTuner
+from fakes.parties import Parties
+from fakes.world import BASE_MODEL, DEADLINES, FUNDS_MINOR, JOB, MONEY, POLICY, ROWS, key
+
+from node.client import client as clients
+from node.client.client import Client
+from node.coordinator.claims import CLAIM_MS
+from node.core import dataset, receipt
+from node.core.job import State
+from node.core.messages import SIGNERS, Link, Offer, read_chain
+from node.core.receipt import Trust
+from node.core.training import TrainingSpec
+from node.core.verdict import Outcome
+from node.crypto.certificates import Identity, Role
+from node.crypto.digest import Digest, sha256_digest
+from node.errors import Unavailable
+from node.provider import agent as agents
+from node.provider.agent import Agent
+from node.provider.work import Work
+from node.settlement.escrow import ContractEscrow
+from node.storage.blobs import FolderBlobs
+from node.storage.database import SqlUnits, open_engine
+from node.wire import translate
+from node.wire.channel import open_channel
+
+#: So many points in CI; "all" of them by `make soak-crash`.
+SAMPLE = os.environ.get("CRASH_POINTS", "12")
+SEEDS = range(int(os.environ.get("CRASH_SEEDS", "1")))
+#: Of what happens again and again, so many passages are points of their own.
+MOST_PASSAGES = 4
+LIFE_SECONDS = 90
+WITHDRAWN_MINOR = 100
+#: What (client, provider, coordinator) have gained once all is over.
+GAINS = {
+    Outcome.ACCEPT: (-MONEY.price_minor, MONEY.price_minor - MONEY.fee_minor, MONEY.fee_minor),
+    Outcome.REJECT: (0, -MONEY.fee_minor, MONEY.fee_minor),
+}
+PATH = [State.OFFERED, State.COMMITTED, State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED]
+PATH += [State.REVEALED, State.EVALUATED, State.SETTLED]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Deaths:
+    """Where a coordinator is killed, one life after the other; `left` shrinks as it dies."""
+
+    left: list[str]
+    lives: int = 0
+
+
+class Scene:
+    """One coordinator, whatever life it is in, and the parties around it."""
+
+    def __init__(self, folder: Path, deaths: Deaths, outcome: Outcome) -> None:
+        self.folder, self.deaths, self.outcome = folder, deaths, outcome
+        self.parties = Parties()
+        self.work = Work(folder / "provider")
+        self.furthest = 0
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.plan = Plan(
+            folder=folder,
+            database_url=crash.database_in(folder),
+            credential=self.parties.server,
+            authorities=self.parties.authority.certificate,
+            port=port,
+            kill_at="",
+        )
+        self.plan.clock_file.write_text("0")
+
+    # The coordinator's lives
+
+    async def beside(self, life: Coroutine[Any, Any, None]) -> None:
+        """Runs `life` beside a coordinator; each time that this one dies another one is started."""
+        keeping, living = asyncio.create_task(self._keep_alive()), asyncio.create_task(life)
+        try:
+            await asyncio.wait({keeping, living}, return_when=asyncio.FIRST_COMPLETED)
+            if keeping.done():
+                keeping.result()
+            await living
+        finally:
+            for task in (keeping, living):
+                task.cancel()
+            await asyncio.gather(keeping, living, return_exceptions=True)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            process = self._start()
+            try:
+                while process.is_alive():
+                    await asyncio.sleep(0.02)
+                assert process.exitcode == -signal.SIGKILL, f"it died of {process.exitcode}"
+            finally:
+                process.kill()
+                process.join()
+            self.deaths.left.pop(0)
+            self.jump(CLAIM_MS)  # a claim of the dead lasts until its time is over
+
+    def _start(self) -> Any:
+        self.deaths.lives += 1
+        spawning = multiprocessing.get_context("forkserver")
+        plan = replace(self.plan, kill_at=self.deaths.left[0] if self.deaths.left else "")
+        process = spawning.Process(target=crash.serve, args=(plan,), daemon=True)
+        process.start()
+        return process
+
+    def jump(self, milliseconds: int) -> None:
+        """Time passes for the coordinator."""
+        file = self.plan.clock_file
+        partial = file.with_suffix(".partial")
+        partial.write_text(str(int(file.read_text()) + milliseconds))
+        partial.replace(file)
+
+    # The parties
+
+    def identity(self, name: str, role: Role) -> Identity:
+        return self.parties.identity(name, role)
+
+    def client(self, name: str, role: Role) -> Client:
+        return Client(f"127.0.0.1:{self.plan.port}", self.identity(name, role))
+
+    async def life(self) -> None:
+        """A whole job, from the first deposit to the last withdrawal; whoever is not answered asks again."""
+        await self.listening()
+        async with self.client("operator", Role.OPERATOR) as operator:
+            for name in ("client", "provider", "coordinator"):
+                party = key(name).public.key_id
+                account = await asked(lambda party=party: operator.deposit(party, FUNDS_MINOR, request_id="funds"))
+                assert account.available_minor == FUNDS_MINOR
+        async with self.client("client", Role.CLIENT) as client:
+            stored = await asked(lambda: client.upload_data_set(dataset.to_jsonl(ROWS)))
+            offer = self.offer(Digest.parse(stored.digest))
+            job = await asked(lambda: client.create_job(offer))
+            await self.provide(client, job.name)
+            await self.until(client, job.name, State.EVALUATED)
+            self.jump(1000 * DEADLINES.challenge_seconds)
+            await self.until(client, job.name, State.SETTLED)
+            checked = receipt.check(await asked(lambda: client.receipt(job.name)), self.trust)
+            assert checked.verdict.outcome is self.outcome
+            if self.outcome is Outcome.ACCEPT:
+                await asked(lambda: client.download_adapter(job.name, self.folder / "downloaded"))
+        async with self.client("provider", Role.PROVIDER) as provider:
+            await asked(lambda: provider.withdraw(WITHDRAWN_MINOR, request_id="pay"))
+        while self.outcome is not Outcome.ACCEPT and self.adapter_is_here():
+            await asyncio.sleep(0.05)
+
+    async def listening(self) -> None:
+        """gRPC would wait a second after it had asked too early."""
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.plan.port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+    async def provide(self, client: Client, job: str) -> None:
+        await self.until(client, job, State.COMMITTED)
+        tuner = InstantFineTuner(1 if self.outcome is Outcome.ACCEPT else 0)
+        identity = self.identity("provider", Role.PROVIDER)
+        async with open_channel(f"127.0.0.1:{self.plan.port}", identity) as channel:
+            agent = Agent(
+                channel,
+                key("provider"),
+                coordinators=self.trust.coordinators,
+                base_models={BASE_MODEL: Path()},
+                fine_tuner=tuner,
+                cancel_training=lambda: None,
+                work=self.work,
+            )
+            await agent.run(once=True)
+
+    async def until(self, client: Client, job: str, state: State) -> None:
+        """Looks at the job until it is there. It never goes back to before what somebody has seen."""
+        while self.furthest < PATH.index(state):
+            seen = PATH.index(translate.state_from_wire((await asked(lambda: client.job(job))).state))
+            assert seen >= self.furthest, f"{PATH[self.furthest]} was told, and now it is {PATH[seen]}"
+            self.furthest = seen
+            await asyncio.sleep(0.02)
+
+    def offer(self, data_set: Digest) -> Offer:
+        return Offer(
+            link=Link(JOB, 0, None),
+            client_key_hex=key("client").public.hex,
+            coordinator=key("coordinator").public.key_id,
+            arbiter=key("arbiter").public.key_id,
+            base_model=BASE_MODEL,
+            dataset=data_set,
+            training=TrainingSpec(),
+            policy=POLICY,
+            money=MONEY,
+            deadlines=DEADLINES,
+        )
+
+    @property
+    def trust(self) -> Trust:
+        coordinator, log = key("coordinator").public, key("log").public
+        return Trust({coordinator.key_id: coordinator}, {log.key_id: log})
+
+    def adapter_is_here(self) -> bool:
+        digests = map(sha256_digest, adapter_files([]).values())
+        return any((self.folder / "blobs" / digest.hex).exists() for digest in digests)
+
+    # What must hold in the end
+
+    def check(self) -> None:
+        """1. Everybody has exactly what the verdict says, and no money was made or lost.
+        2. Each step was taken once: every message once, in order, and every call to the escrow.
+        3. Nobody works on anything any more, and nothing but what is still needed lies on the disk.
+        """
+        units = SqlUnits(open_engine(self.plan.database_url), ContractEscrow)
+        with units(read_only=True) as unit:
+            # 1
+            balances = {account.account: account.balance_minor for account in unit.escrow.accounts()}
+            gains = [
+                balances[f"party:{key(name).public.key_id}"] - FUNDS_MINOR
+                for name in ("client", "provider", "coordinator")
+            ]
+            gains[1] += WITHDRAWN_MINOR
+            assert tuple(gains) == GAINS[self.outcome]
+            assert sum(balances.values()) == 0
+            assert balances["external"] == WITHDRAWN_MINOR - 3 * FUNDS_MINOR
+            assert balances[f"escrow:{JOB}"] == 0
+            assert all(account.held_minor == 0 for account in unit.escrow.accounts())
+            # 2
+            chain = read_chain(unit.messages.chain(JOB), trusted=self.trust.coordinators)
+            assert [type(message).__name__ for message in chain.messages] == [
+                kind.__name__ for kind in SIGNERS if kind.__name__ not in ("Challenge", "Ruling")
+            ]
+            functions = [call.function for call in unit.escrow.history(JOB)]
+            assert len(functions) == len(set(functions))
+            assert unit.log.size() == len(chain.messages)
+            events = [event.sequence for event in unit.events.after(JOB, 0)]
+            assert events == list(range(1, len(events) + 1))
+            # 3
+            assert unit.jobs.get(JOB).due_at_ms is None
+            assert list(self.work.unfinished(self.trust.coordinators)) == []
+            kept = {*unit.files.all(JOB).values(), chain.offer.dataset, unit.secrets.training_data(JOB)}
+        for digest in kept:
+            FolderBlobs(self.folder / "blobs").get(digest)
+
+
+async def asked(call: Callable[[], Awaitable[T]]) -> T:
+    """Asks until somebody answers."""
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_a_hurry() -> Iterator[None]:
+    """Processes are forked from one that has imported everything; nobody waits long before asking again."""
+    with pytest.MonkeyPatch.context() as patched:
+        root = Path(__file__).parents[2]
+        patched.setenv("PYTHONPATH", os.pathsep.join((str(root), str(root / "tests"))))
+        multiprocessing.get_context("forkserver").set_forkserver_preload(["fakes.crash"])
+        patched.setattr(agents, "BEAT_SECONDS", 0.2)
+        patched.setattr(agents, "POLL_SECONDS", 0.05)
+        patched.setattr(agents, "LONGEST_WAIT_SECONDS", 0.2)
+        patched.setattr(clients, "ATTEMPTS", 1)
+        patched.setattr(clients, "PIECE_BYTES", 2000)
+        patched.setattr(agents, "PIECE_BYTES", 2000)
+        yield
+
+
+async def lived(folder: Path, deaths: list[str], outcome: Outcome) -> Scene:
+    """A whole job beside a coordinator that dies so often, checked."""
+    folder.mkdir()
+    scene = Scene(folder, Deaths(list(deaths)), outcome)
+    async with asyncio.timeout(LIFE_SECONDS):
+        await scene.beside(scene.life())
+    scene.check()
+    return scene
+
+
+def points_of(trace: Path) -> list[str]:
+    """Every point that was passed, once, without the tail of what is repeated as long as a life takes."""
+    passed = dict.fromkeys(trace.read_text().splitlines())
+    return [name for name in passed if int(name.rpartition("#")[2]) <= MOST_PASSAGES]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPT, Outcome.REJECT], ids=["honest", "idle"])
+async def test_a_coordinator_that_is_killed_at_any_point_loses_nothing(tmp_path: Path, outcome: Outcome) -> None:
+    undisturbed = await lived(tmp_path / "undisturbed", [], outcome)
+    points = points_of(undisturbed.plan.trace_file)
+    assert len(points) >= 40
+    failures: list[str] = []
+    for seed in SEEDS:
+        dice = random.Random(f"{outcome.name}/{seed}")
+        chosen = points if SAMPLE == "all" else dice.sample(points, int(SAMPLE) // 2)
+        for number, point in enumerate(chosen):
+            again = seed > 0 or number % 3 == 2
+            deaths = [point, dice.choice(points)] if again else [point]
+            told = f"seed {seed}, killed at {' and then at '.join(deaths)}"
+            print(told, flush=True)
+            try:
+                scene = await lived(tmp_path / f"{seed}-{number}", deaths, outcome)
+                assert scene.deaths.lives > 1, "the point was never passed"
+            except Exception as failure:
+                failures.append(f"{told}: {failure!r}")
+    assert failures == []
