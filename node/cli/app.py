@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from node import __version__, errors
-from node.cli import calibrate, config, coordinator, escrow, init, plan, provider, receipt, redteam, vet
+from node.cli import (
+    arbiter,
+    calibrate,
+    challenge,
+    config,
+    coordinator,
+    escrow,
+    init,
+    log,
+    plan,
+    provider,
+    receipt,
+    redteam,
+    vet,
+)
 from node.cli.demo import command as demo
 from node.cli.doctor import command as doctor
 
@@ -42,8 +56,11 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("init")(init.init)
 app.command("admit")(init.admit)
 app.add_typer(receipt.app, name="receipt")
+app.command("challenge")(challenge.challenge)
+app.add_typer(log.app, name="log")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(provider.app, name="provider")
+app.add_typer(arbiter.app, name="arbiter")
 app.add_typer(escrow.app, name="escrow")
 app.add_typer(redteam.app, name="redteam")
 app.add_typer(config.app, name="config")

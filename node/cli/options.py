@@ -6,13 +6,17 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 Home = Annotated[Path | None, typer.Option(help="Folder of this node's keys, trust and state.")]
 Model = Annotated[Path | None, typer.Option(help="Base model directory; default: the packaged SmolLM2-135M-Instruct.")]
 Coordinator = Annotated[str, typer.Option(help="HOST:PORT of the coordinator.", show_default=False)]
+Role = Annotated[
+    Literal["client", "provider", "arbiter", "operator"], typer.Option("--as", help="Whose key of this home.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Once = Annotated[bool, typer.Option("--once", help="Work on one job, then exit.")]
 
 

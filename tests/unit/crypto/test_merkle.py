@@ -195,6 +195,29 @@ def test_a_rewritten_past_is_refused(first_size: int, more: int, rewritten: int)
         )
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_inclusion_proof_shows_the_root_of_everything_before_its_leaf(size: int) -> None:
+    leaves = leaves_of(size)
+    tree = merkle.Tree(leaves)
+    for index, leaf in enumerate(leaves):
+        proof = tree.inclusion(index)
+        before = merkle.prefix_root(root=tree.root, leaf=merkle.leaf_hash(leaf), index=index, size=size, proof=proof)
+        assert before.raw == slow_root(leaves[:index])
+
+
+@pytest.mark.parametrize(("index", "size"), [(0, 1), (0, 2), (1, 2), (2, 3), (5, 7), (6, 7), (12, 13)])
+def test_a_damaged_proof_shows_no_prefix(index: int, size: int) -> None:
+    tree = merkle.Tree(leaves_of(size))
+    leaf = merkle.leaf_hash(leaves_of(size)[index])
+    for proof in damaged(tree.inclusion(index)):
+        with pytest.raises(IntegrityFailure):
+            merkle.prefix_root(root=tree.root, leaf=leaf, index=index, size=size, proof=proof)
+    with pytest.raises(IntegrityFailure):
+        merkle.prefix_root(root=tree.root, leaf=bytes(32), index=index, size=size, proof=tree.inclusion(index))
+    with pytest.raises(IntegrityFailure):
+        merkle.prefix_root(root=tree.root, leaf=leaf, index=size, size=size, proof=tree.inclusion(index))
+
+
 def test_a_log_that_shrank_or_changed_at_one_size_is_refused() -> None:
     small, large = merkle.Tree(leaves_of(3)), merkle.Tree(leaves_of(5))
     for first, first_size, second, second_size in [
