@@ -12,28 +12,54 @@ from typing import Any
 
 from fakes.adapters import FakeAdapters, adapter_files
 from fakes.clock import FakeClock
+from fakes.databases import sqlite_url
 from fakes.entropy import CountingEntropy
 from fakes.inference import LearningEngine
 from fakes.language_model import WordListModel
 from fakes.tokenizer import WordTokenizer
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from node.core import dataset
 from node.core.adapter import adapter_digest
-from node.core.job import Deadlines, Job, State
-from node.core.messages import AdapterCommit, Chain, DataReceipt, Link, Message, Money, Offer, Terms, seal
+from node.core.events import Progress
+from node.core.job import Actor, Deadlines, Job, State
+from node.core.messages import (
+    AdapterCommit,
+    Chain,
+    Challenge,
+    DataReceipt,
+    Judgement,
+    Link,
+    Message,
+    Money,
+    Offer,
+    Ruling,
+    Terms,
+    seal,
+)
 from node.core.policy import Drawing, Placement, Policy
 from node.core.receipt import Trust
 from node.core.rows import Row
 from node.core.training import TrainingSpec
-from node.crypto.digest import Digest, digest
+from node.crypto.digest import Digest, digest, sha256_digest
 from node.crypto.signing import Envelope, PrivateKey
 from node.ports.escrow import EscrowCall
-from node.settlement import schema as money_schema
 from node.settlement.escrow import ContractEscrow
 from node.storage.blobs import FolderBlobs
-from node.storage.database import SqlUnitOfWork, open_engine
-from node.workflow import deliver, dispatch, prepare, record, reveal, settle, submit, verify
+from node.storage.database import SqlUnits, open_engine
+from node.workflow import (
+    challenge,
+    data_sets,
+    deliver,
+    dispatch,
+    prepare,
+    record,
+    reveal,
+    settle,
+    submit,
+    uploads,
+    verify,
+)
 from node.workflow.node import Limits, Node
 
 JOB = "job-1"
@@ -71,7 +97,7 @@ def key(name: str) -> PrivateKey:
 
 @dataclass(slots=True)
 class World:
-    """One node and its counterparts. `token` is the provider's lease once it has one."""
+    """One node and its counterparts. `fence` is that of the provider's lease once it has one."""
 
     node: Node
     database: Engine
@@ -79,38 +105,37 @@ class World:
     engine: LearningEngine
     client: PrivateKey
     provider: PrivateKey
-    token: bytes = b""
+    fence: int = 0
 
     # Looking
 
     def job(self, job_id: str = JOB) -> Job:
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return unit.jobs.get(job_id)
 
     def chain(self, job_id: str = JOB) -> Chain:
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return record.chain_of(self.node, unit, job_id)
 
     def balances(self) -> dict[str, int]:
         """What each account holds, what is on hold included; `external` carries the sum with its sign turned."""
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return {account.account: account.balance_minor for account in unit.escrow.accounts()}
 
     def available(self, party: PrivateKey) -> int:
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return unit.escrow.account(f"party:{party.public.key_id}", "CREDIT").available_minor
 
     def told(self, job_id: str = JOB) -> list[str]:
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return [event.message for event in unit.events.after(job_id, 0)]
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table."""
         with self.database.connect() as connection:
-            tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"))
             return {
-                name: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))]  # noqa: S608
-                for name in tables.scalars().all()
+                name: sorted((tuple(row) for row in connection.execute(text(f"SELECT * FROM {name}"))), key=repr)  # noqa: S608
+                for name in inspect(connection).get_table_names()
             }
 
     @property
@@ -127,12 +152,12 @@ class World:
 
     def offer(self, rows: Sequence[Row] = ROWS, *, job_id: str = JOB, **changes: Any) -> Offer:
         """The client's offer over rows that are uploaded first."""
-        stored = submit.upload_data_set(self.node, dataset.to_jsonl(rows))
+        stored = data_sets.make(self.node, self.client.public.key_id, dataset.to_jsonl(rows))
         offer = Offer(
             link=Link(job_id, 0, None),
             client_key_hex=self.client.public.hex,
             coordinator=self.node.key.public.key_id,
-            arbiter=None,
+            arbiter=key("arbiter").public.key_id,
             base_model=self.node.base_model,
             dataset=stored.digest,
             training=TrainingSpec(),
@@ -143,32 +168,77 @@ class World:
         return replace(offer, **changes)
 
     def create(self, offer: Offer | None = None) -> Job:
-        return submit.create_job(self.node, seal(offer or self.offer(), self.client))
+        return submit.create_job(self.node, self.client.public.key_id, seal(offer or self.offer(), self.client)).job
 
     def lease(self) -> dispatch.Leased:
-        leased = dispatch.lease_job(self.node, self.provider.public, [self.node.base_model])
+        leased = dispatch.lease_job(self.node, self.provider.public.key_id, [self.node.base_model])
         assert leased is not None
-        self.token = leased.token
+        self.fence = leased.lease.fence
         return leased
 
     def post(self, message: Message, key: PrivateKey | None = None) -> Envelope:
         envelope = seal(message, key or self.provider)
-        deliver.post_message(self.node, self.token, envelope)
+        deliver.post_message(self.node, self.provider.public.key_id, message.link.job, self.fence, envelope)
         return envelope
 
     def countersign(self) -> None:
-        if not self.token:
+        if not self.fence:
             self.lease()
         self.post(Terms(self.chain().next_link(), self.provider.public.hex))
 
     def rows_received(self) -> tuple[Row, ...]:
-        return dataset.parse(deliver.training_data(self.node, self.token)[1])
+        return dataset.parse(self.training_data()[1])
 
     def receive(self) -> None:
         self.post(DataReceipt(self.chain().next_link(), self.chain().messages[1].data_root))
 
     def commit_adapter(self, files: Mapping[str, bytes]) -> None:
         self.post(AdapterCommit(self.chain().next_link(), adapter_digest(files)))
+
+    def upload(self, data: bytes, owner: PrivateKey | None = None) -> Digest:
+        """Bytes, whole, as the provider's or somebody's upload."""
+        party, digest = (owner or self.provider).public.key_id, sha256_digest(data)
+        uploads.begin(self.node, party, digest, len(data))
+        uploads.write(self.node, party, digest, 0, data)
+        return digest
+
+    def submit(self, files: Mapping[str, bytes], job_id: str = JOB) -> Envelope:
+        """Submits an adapter that is uploaded."""
+        digests = {name: sha256_digest(data) for name, data in files.items()}
+        return deliver.submit_adapter(self.node, self.provider.public.key_id, job_id, self.fence, digests)
+
+    def hand_in(self, files: Mapping[str, bytes], job_id: str = JOB) -> Envelope:
+        """Uploads an adapter and submits it."""
+        for data in files.values():
+            self.upload(data)
+        return self.submit(files, job_id)
+
+    def beat(self, progress: Progress | None = None) -> deliver.Beat:
+        return deliver.heartbeat(self.node, self.provider.public.key_id, JOB, self.fence, progress)
+
+    def training_data(self) -> tuple[bytes, bytes]:
+        """(salt seed, rows) as the provider downloads them."""
+        return deliver.training_data(self.node, self.provider.public.key_id, JOB, self.fence)
+
+    def challenge(self, challenger: Actor = Actor.CLIENT) -> Envelope:
+        by = self.client if challenger is Actor.CLIENT else self.provider
+        envelope = seal(Challenge(self.chain().next_link(), challenger), by)
+        challenge.challenge(self.node, by.public.key_id, JOB, envelope)
+        return envelope
+
+    def rule(self, engine: LearningEngine | None = None) -> Envelope:
+        """The arbiter repeats the verdict on an engine of its own."""
+        with self.node.units() as unit:
+            stored = unit.files.all(JOB)
+        files = {name: self.node.blobs.get(digest) for name, digest in stored.items()}
+        engine = engine or LearningEngine(self.node.base_model)
+        return self.post_ruling(verify.judge(self.chain(), files, self.node.adapters, engine))
+
+    def post_ruling(self, judgement: Judgement | None) -> Envelope:
+        arbiter = key("arbiter")
+        envelope = seal(Ruling(self.chain().next_link(), arbiter.public.hex, judgement), arbiter)
+        challenge.rule(self.node, arbiter.public.key_id, JOB, envelope)
+        return envelope
 
     def silence(self, job_id: str = JOB) -> None:
         """Nobody acts until the job's deadline; then the clock's part is done."""
@@ -185,9 +255,7 @@ class World:
             State.AGREED: self.countersign,
             State.TRAINING: self.receive,
             State.SUBMITTED: lambda: self.commit_adapter(files or adapter_files(self.rows_received())),
-            State.UPLOADED: lambda: deliver.upload_adapter(
-                self.node, self.token, files or adapter_files(self.training_rows())
-            ),
+            State.UPLOADED: lambda: self.hand_in(files or adapter_files(self.training_rows())),
             State.REVEALED: lambda: reveal.reveal(self.node, JOB),
             State.EVALUATED: lambda: verify.evaluate(self.node, JOB),
             State.SETTLED: self.silence,
@@ -201,17 +269,16 @@ class World:
 
     def training_rows(self) -> tuple[Row, ...]:
         """What the provider was sent, as the coordinator keeps it."""
-        with self.node.units() as unit:
+        with self.node.units(read_only=True) as unit:
             return dataset.parse(self.node.blobs.get(unit.secrets.training_data(JOB)))
 
 
-def build(folder: Path, *, base_model: Digest = BASE_MODEL) -> World:
-    """A funded world in `folder`, no job in it yet."""
-    database = open_engine(f"sqlite:///{folder / 'node.sqlite'}")
-    money_schema.metadata.create_all(database)
+def build(folder: Path, *, base_model: Digest = BASE_MODEL, database_url: str = "") -> World:
+    """A funded world in `folder`, no job in it yet; its database there too, unless another one is named."""
+    database = open_engine(database_url or sqlite_url(folder / "node.sqlite"))
     clock, engine = FakeClock(), LearningEngine(base_model)
     node = Node(
-        units=lambda: SqlUnitOfWork(database, ContractEscrow),
+        units=SqlUnits(database, ContractEscrow),
         blobs=FolderBlobs(folder / "blobs"),
         clock=clock,
         entropy=CountingEntropy(),
