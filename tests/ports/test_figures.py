@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Table
 
 from node.ports.escrow import EscrowCall
 from node.ports.figures import MoneyFigures, StateFigures
@@ -15,25 +15,21 @@ from node.storage import schema
 from node.storage.figures import jobs_by_state, outbox_due
 
 
-def filler(column: Any) -> Any:
-    return {int: 0, str: "", bytes: b"", bool: False}[column.type.python_type]
-
-
-def put_job(engine: Engine, name: str, state: str, created_at_ms: int, due_at_ms: int | None) -> None:
-    """A row of the table, with something in each column that demands it."""
+def put(connection: Connection, table: Table, **told: Any) -> None:
+    """A row with something in each column that demands it."""
+    empty = {int: 0, str: "", bytes: b""}
     needed = {
-        column.name: filler(column) for column in schema.jobs.c if not column.nullable and column.name != "number"
+        each.name: empty[each.type.python_type] for each in table.c if not each.nullable and each.name != "number"
     }
-    told = {"id": name, "state": state, "created_at_ms": created_at_ms, "due_at_ms": due_at_ms}
-    with engine.begin() as connection:
-        connection.execute(schema.jobs.insert().values(needed | told))
+    connection.execute(table.insert().values(needed | told))
 
 
 def test_jobs_are_counted_by_state_and_the_first_to_be_due_is_told(engine: Engine) -> None:
-    put_job(engine, "a", "revealed", 1000, 9000)
-    put_job(engine, "b", "revealed", 2000, 8000)
-    put_job(engine, "c", "settled", 500, None)
     with engine.begin() as connection:
+        put(connection, schema.data_sets)
+        put(connection, schema.jobs, id="a", state="revealed", created_at_ms=1000, due_at_ms=9000)
+        put(connection, schema.jobs, id="b", state="revealed", created_at_ms=2000, due_at_ms=8000)
+        put(connection, schema.jobs, id="c", state="settled", created_at_ms=500, due_at_ms=None)
         assert jobs_by_state(connection) == (
             StateFigures("revealed", 2, 1000, 8000),
             StateFigures("settled", 1, None, None),
