@@ -38,6 +38,7 @@ def configure(level: str, form: str, stream: TextIO = sys.stderr) -> None:
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(),
+                _drop_private,
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
                 _add_trace,
             ],
@@ -69,6 +70,12 @@ def _ending(for_people: bool, stream: TextIO) -> list[Processor]:
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(),
     ]
+
+
+def _drop_private(logger: WrappedLogger, name: str, line: EventDict) -> EventDict:
+    """Ray marks every record of a process that it runs in."""
+    own = ("_record", "_from_structlog")
+    return {key: value for key, value in line.items() if key in own or not key.startswith("_")}
 
 
 def _add_trace(logger: WrappedLogger, name: str, line: EventDict) -> EventDict:

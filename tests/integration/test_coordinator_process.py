@@ -54,7 +54,9 @@ class Coordinator:
 
     def wait_until_it_serves(self) -> None:
         assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline())["listening_port"]
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        assert json.loads(line)["listening_port"]
 
     def doctor(self) -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "node", "doctor", "--serving", "--json"]

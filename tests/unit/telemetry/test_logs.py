@@ -38,7 +38,7 @@ def test_a_line_for_machines_is_one_object_with_its_facts() -> None:
     stream = io.StringIO()
     logs.configure("info", "auto", stream)
     with logs.about(job="job-1"):
-        logging.getLogger("node.worker").info("Verification of %s runs.\nStill.", "it", extra={"tries": 2})
+        logging.getLogger("node.worker").info("Verification of %s runs.\nStill.", "it", extra={"tries": 2, "_ray": 1})
     logging.getLogger("node.worker").info("later")
     within, later = map(json.loads, stream.getvalue().splitlines())
     time = within.pop("time")
