@@ -72,13 +72,17 @@ def _read(kind: Any, data: Json, path: str) -> Any:
         if type(data) is not kind:
             raise _unfit(path, kind.__name__, data)
         return data
-    if not (isinstance(data, str) if kind is Digest or issubclass(kind, StrEnum) else isinstance(data, dict)):
+    if issubclass(kind, StrEnum):
+        values = [each.value for each in kind]
+        if data not in values:
+            found = repr(data[:40]) if isinstance(data, str) else type(data).__name__
+            raise IntegrityFailure(f"At {path}: expected one of {', '.join(values)}, found {found}.", field=path)
+        return kind(data)
+    if not isinstance(data, str if kind is Digest else dict):
         raise _unfit(path, kind.__name__, data)
     try:
         if kind is Digest:
             return Digest.parse(typing.cast(str, data))
-        if issubclass(kind, StrEnum):
-            return kind(data)
         return _read_dataclass(kind, typing.cast("dict[str, Json]", data), path)
     except IntegrityFailure:
         raise

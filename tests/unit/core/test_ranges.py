@@ -11,6 +11,7 @@ import scipy.stats
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from node.core import document
 from node.core.job import Deadlines
 from node.core.manifest import Manifest
 from node.core.marks import FULL_WEIGHT, Draw
@@ -18,7 +19,7 @@ from node.core.messages import Link, Money
 from node.core.policy import DecidingTest, Drawing, Placement, Policy
 from node.core.rows import Row
 from node.core.training import TrainingSpec
-from node.errors import InvalidInput
+from node.errors import IntegrityFailure, InvalidInput
 
 POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, pairs_decide=False)
 TRAINING, MONEY, DEADLINES = TrainingSpec(), Money(), Deadlines()
@@ -242,3 +243,21 @@ def test_a_row_changes_by_its_parts() -> None:
     assert row.with_question("another") == Row.of("another", "response")
     assert row.with_response("other") == Row.of("prompt", "other")
     assert row.prompt == row.messages[:1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("drawing", "metred", r"At \$\.drawing: expected one of uniform, metered, found 'metred'"),
+        ("placement", 1, r"At \$\.placement: expected one of end, anywhere, found int"),
+        ("deciding_test", None, r"At \$\.deciding_test: expected one of groups, positions, found NoneType"),
+        ("groups", "10", r"At \$\.groups: expected int, found str"),
+        ("pairs_decide", 1, r"At \$\.pairs_decide: expected bool, found int"),
+        ("fire_at", 3, r"At \$: Policy value fire_at is 3; .* Nearest that works: fire_at 4\."),
+    ],
+)
+def test_a_policy_in_json_is_refused_with_the_field_and_what_it_takes(field: str, value: Any, told: str) -> None:
+    written = document.to_json(Policy())
+    assert isinstance(written, dict)
+    with pytest.raises(IntegrityFailure, match=told):
+        document.from_json(Policy, written | {field: value})
