@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from node.core import dataset
-from node.core.job import offered
+from node.core.job import Job, offered
 from node.core.messages import EMPTY, Offer, accept
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP
@@ -49,16 +49,16 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
         raise PermissionRefused("An offer is placed by the client that signed it.", expected=caller)
     offer = accept(EMPTY, envelope, trusted={}).offer
     job_id = offer.link.job
-    with node.units() as unit:
+    with node.units(read_only=True) as unit:  # looking at rows may take seconds: no writer shall wait for that
         # 2
-        if known := unit.jobs.find(job_id):
-            if unit.messages.find(job_id, 0) != envelope:
-                raise Conflict(
-                    f"The job id {job_id} is taken by another offer.", fix="Choose another job id.", job=job_id
-                )
+        if known := _known(unit, envelope, job_id):
             return JobView(known, offer)
         # 3
-        stored = check_offer(node, unit, caller, offer)
+        check_offer(node, unit, caller, offer)
+    with node.units() as unit:
+        if known := _known(unit, envelope, job_id):
+            return JobView(known, offer)
+        stored = _unused(unit, caller, offer)
         # 4
         now_ms = node.clock.now_ms()
         job = offered(job_id, caller, offer.deadlines, now_ms)
@@ -84,14 +84,21 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
     return JobView(job, offer)
 
 
+def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
+    """The job of this very offer. Raises Conflict if its id belongs to another offer."""
+    known = unit.jobs.find(job_id)
+    if known and unit.messages.find(job_id, 0) != envelope:
+        raise Conflict(f"The job id {job_id} is taken by another offer.", fix="Choose another job id.", job=job_id)
+    return known
+
+
 def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
     """Whether an offer can work; returns its data set.
 
     1. It is addressed to this node and asks for nothing that this node cannot do.
-    2. Its data set is the client's.
+    2. Its data set is the client's, and no manifest over these rows was ever committed: two copies with different
+       marks would give the marks away by a diff.
     3. The marks can be learned, and the policy fits into the rows.
-    4. No manifest over these rows was ever committed: two copies with different marks would give the marks away by a
-       diff.
 
     Raises:
         InvalidInput, NotFound, Conflict: the first obligation that does not hold, with what would.
@@ -99,13 +106,18 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     # 1
     check_addressed(node, offer)
     # 2
-    stored = data_sets.of_owner(unit, client, offer.dataset)
+    stored = _unused(unit, client, offer)
     # 3
     check_learnable(offer.policy, offer.training)
     if stored.rows < offer.policy.least_rows() or stored.longest_row_tokens > offer.training.max_length_tokens:
         # The counts say that it does not fit; the rows say where.
         check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
-    # 4
+    return stored
+
+
+def _unused(unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
+    """The offer's data set. Raises NotFound if the client has none, Conflict if marks were hidden in it before."""
+    stored = data_sets.of_owner(unit, client, offer.dataset)
     if unit.jobs.used_before(offer.dataset, other_than=offer.link.job):
         raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
     return stored
