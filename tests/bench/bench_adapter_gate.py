@@ -1,4 +1,4 @@
-"""What the adapter gate costs: `PYTHONPATH=tests python tests/bench/bench_adapter_gate.py`. About two minutes.
+"""What the adapter gate costs: `PYTHONPATH=tests python tests/bench/bench_adapter_gate.py`. A few minutes.
 
 Each malformed adapter by name, then honest ones, at the size of an adapter of rank 31 over a model like SmolLM2-135M
 (38 MB in float32; odd dimensions, so that data can be misaligned), and an honest one of rank 64 over a model of 8B
