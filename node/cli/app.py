@@ -12,13 +12,16 @@ import typer
 
 from node import __version__, errors
 from node.cli import (
+    account,
     arbiter,
     calibrate,
     challenge,
     config,
     coordinator,
+    data,
     escrow,
     init,
+    job,
     log,
     plan,
     provider,
@@ -55,6 +58,9 @@ app.command("plan")(plan.plan)
 app.command("calibrate")(calibrate.calibrate)
 app.command("init")(init.init)
 app.command("admit")(init.admit)
+app.add_typer(data.app, name="data")
+app.add_typer(job.app, name="job")
+app.add_typer(account.app, name="account")
 app.add_typer(receipt.app, name="receipt")
 app.command("challenge")(challenge.challenge)
 app.add_typer(log.app, name="log")

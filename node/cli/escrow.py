@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from node.cli.tables import moment, print_table
 
 if TYPE_CHECKING:
     from node.ports.escrow import Escrow, EscrowEvent, EscrowTransaction, EscrowTransfer
 
 _LONG = ("account", "what happened", "why")  # columns that wrap; the others stay whole
 _DIGEST = re.compile(r"(?:ed25519:|sha256:)?\b([0-9a-f]{8})[0-9a-f]{8,}\b")
-_PIPED_COLUMNS = 100
 _ROLES = ("client", "provider", "evaluator", "arbiter")
 
 app = typer.Typer(help="The escrow: whose money is where, and how it got there.", no_args_is_help=True)
@@ -40,9 +39,10 @@ def accounts(database: Database = None, as_json: Json = False) -> None:
         found = escrow.accounts()
     if as_json:
         return _print_json([asdict(each) | {"available_minor": each.available_minor} for each in found])
-    _print_table(
+    print_table(
         ("account", "token", "balance", "on hold", "available"),
         [(each.account, each.token, each.balance_minor, each.held_minor, each.available_minor) for each in found],
+        wraps=_LONG,
     )
     return None
 
@@ -84,23 +84,24 @@ def job(
     if found is None:
         typer.echo(f"Job {job_id}: an offer; its terms are not signed yet.")
     else:
-        due = f", due {_time(found.due_at_ms)}" if found.due_at_ms is not None else ""
+        due = f", due {moment(found.due_at_ms)}" if found.due_at_ms is not None else ""
         ending = f" ({found.ending})" if found.ending else ""
-        typer.echo(f"Job {job_id}: {found.state}{ending} since {_time(found.since_ms)}{due}")
+        typer.echo(f"Job {job_id}: {found.state}{ending} since {moment(found.since_ms)}{due}")
     terms = _terms(history)
     _print_terms(terms)
     names = {str(terms[role]): role for role in _ROLES if terms.get(role)} | {f"escrow:{job_id}": "escrow"}
-    _print_table(
+    print_table(
         ("time", "call", "by", "what happened"),
         [
             (
-                _time(each.time_ms),
+                moment(each.time_ms),
                 each.function,
                 _short(each.caller, names),
                 ", ".join(_told(event, names) for event in each.events),
             )
             for each in history
         ],
+        wraps=_LONG,
     )
     _print_transfers(moved, names)
     return None
@@ -169,11 +170,11 @@ def _short(text: str, names: Mapping[str, str]) -> str:
 
 
 def _print_transfers(found: Sequence[EscrowTransfer], names: Mapping[str, str]) -> None:
-    _print_table(
+    print_table(
         ("time", "from", "to", "amount", "why"),
         [
             (
-                _time(each.time_ms),
+                moment(each.time_ms),
                 _short(each.debit, names),
                 _short(each.credit, names),
                 f"{each.amount_minor:,} {each.token}",
@@ -181,27 +182,9 @@ def _print_transfers(found: Sequence[EscrowTransfer], names: Mapping[str, str]) 
             )
             for each in found
         ],
+        wraps=_LONG,
     )
 
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
-
-
-def _print_table(head: tuple[str, ...], lines: Sequence[tuple[str | int, ...]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for number, name in enumerate(head):
-        counts = bool(lines) and isinstance(lines[0][number], int)
-        table.add_column(name, justify="right" if counts else "left", overflow="fold", no_wrap=name not in _LONG)
-    for line in lines:
-        table.add_row(*(f"{each:,}" if isinstance(each, int) else each for each in line))
-    width = None if sys.stdout.isatty() else _PIPED_COLUMNS
-    Console(highlight=False, markup=False, width=width).print(table)
-
-
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
