@@ -21,6 +21,8 @@ STA_UNSYNC = 0x40
 #: Of `int status` in struct timex: modes and its padding, offset, freq, maxerror, esterror come before, 8 bytes each.
 STATUS_INDEX = 10
 DISTRIBUTION = "hallmark-node"
+#: In the clone: its pyproject.toml keeps out what would break the stack.
+INSTALL = "make clean .venv/ready"
 
 
 def python(settings: Settings) -> Iterator[Finding]:
@@ -42,13 +44,12 @@ def packages(settings: Settings) -> Iterator[Finding]:
         for name, version in wanted.items()
         if (installed := _installed(name)) not in (None, version)
     )
-    install = f"uv pip install --torch-backend=auto '{DISTRIBUTION}[{extra}]'"
     if missing:
         yield warning(
-            f"Not installed: {', '.join(missing)}. Neither coordinator nor provider runs without them.", install
+            f"Not installed: {', '.join(missing)}. Neither coordinator nor provider runs without them.", INSTALL
         )
     if other:
-        yield warning(f"Untried versions: {', '.join(other)}.", install)
+        yield warning(f"Untried versions: {', '.join(other)}.", INSTALL)
     if not missing and not other:
         yield ok(f"{len(wanted)} packages as pinned, extra {extra}")
 
