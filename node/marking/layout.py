@@ -194,7 +194,8 @@ def _attacked(manifest: Manifest, train: Sequence[Row], job: _Job) -> Manifest:
         raise InvalidInput(
             f"Whoever looks for these marks ({found.attack}) passes at {found.cost_percent} % of the cost of honest "
             f"training; the policy demands at least {policy.least_isolation_cost_percent} %.",
-            fix="Give more rows, or lower least_isolation_cost_percent knowingly: every verdict will say so.",
+            fix="Give more rows, or knowingly lower least_isolation_cost_percent, here to "
+            f"{found.cost_percent}: every verdict will say so.",
             field="least_isolation_cost_percent",
         )
     return replace(manifest, cheapest_attack=found.attack, isolation_cost_percent=found.cost_percent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -182,6 +183,9 @@ def test_the_gate_refuses_what_counting_finds_for_little_and_names_the_cost() ->
     with pytest.raises(InvalidInput, match=r"passes at \d+ % of the cost") as refusal:
         marked(policy=replace(POLICY, least_isolation_cost_percent=100, attempts=1))
     assert refusal.value.facts["field"] == "least_isolation_cost_percent"
+    named = re.search(r"lower least_isolation_cost_percent, here to (\d+):", str(refusal.value.fix))
+    assert named
+    assert marked(policy=replace(POLICY, least_isolation_cost_percent=int(named[1]), attempts=1))
     cost = marked(policy=replace(POLICY, least_isolation_cost_percent=1)).manifest.isolation_cost_percent
     assert cost > 1
     assert marked(policy=replace(POLICY, least_isolation_cost_percent=cost)).manifest.isolation_cost_percent == cost
