@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy
 import pytest
 from fakes.adapter_drafts import SHAPES, SPEC, Draft, parted, weights
 from fakes.adapter_fuzzing import agrees
 from fakes.hostile_adapters import MALFORMED
 from safetensors import deserialize
+from safetensors.numpy import save
 
 from node.core.adapter import CONFIG, FILES, WEIGHTS, adapter_digest
 from node.crypto.digest import sha256_digest
@@ -25,6 +27,20 @@ def store(tmp_path: Path) -> FolderAdapters:
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "model.safetensors").write_bytes(weights(json.dumps(header).encode(), b""))
     return FolderAdapters(tmp_path / "adapters", BaseModel(sha256_digest(b""), tmp_path / "base"))
+
+
+@pytest.mark.parametrize("dtypes", [("f4", "f4"), ("f2", "f2"), ("f2", "f4"), ("f4", "f2")])
+def test_what_is_placed_is_what_the_safetensors_library_would_have_written(
+    store: FolderAdapters, dtypes: tuple[str, str]
+) -> None:
+    values = numpy.random.Generator(numpy.random.PCG64(1))
+    tensors = {
+        name: values.standard_normal(shape).astype(dtype)
+        for (name, shape), dtype in zip(SHAPES.items(), dtypes, strict=True)
+    }
+    files = {WEIGHTS: save(tensors), CONFIG: adapter_config(SPEC)}
+    placed = store.place(adapter_digest(files), files, SPEC)
+    assert (placed.folder / WEIGHTS).read_bytes() == save(tensors, {"format": "pt"}) != files[WEIGHTS]
 
 
 @pytest.mark.parametrize("dtype", ["F32", "BF16", "F16"])
