@@ -44,7 +44,7 @@ def test_what_is_placed_is_what_the_safetensors_library_would_have_written(
 
 
 @pytest.mark.parametrize("dtype", ["F32", "BF16", "F16"])
-def test_what_is_placed_holds_the_same_tensors_under_a_header_of_ours(store: FolderAdapters, dtype: str) -> None:
+def test_what_is_placed_holds_the_tensors_that_were_handed_in(store: FolderAdapters, dtype: str) -> None:
     draft = Draft(SHAPES, SPEC, dtype=dtype)
     draft.header = dict(reversed(draft.header.items()))
     files = draft.files()
@@ -53,12 +53,6 @@ def test_what_is_placed_holds_the_same_tensors_under_a_header_of_ours(store: Fol
     written = {path.name: path.read_bytes() for path in placed.folder.iterdir()}
     assert written.keys() == FILES
     assert dict(deserialize(written[WEIGHTS])) == dict(deserialize(files[WEIGHTS]))
-    assert (
-        parted(written[WEIGHTS])[0]
-        == json.dumps(
-            {"__metadata__": {"format": "pt"}, **dict(sorted(draft.header.items()))}, separators=(",", ":")
-        ).encode()
-    )
     paths = {name: placed.folder / name for name in FILES}
     assert agrees(written, check_adapter(paths, shapes=SHAPES, training=SPEC))
 
@@ -75,17 +69,6 @@ def test_equal_tensors_are_placed_as_equal_files_however_they_came(store: Folder
     assert plain.files()[WEIGHTS] != other.files()[WEIGHTS]
     assert placed[0].folder != placed[1].folder
     assert (placed[0].folder / WEIGHTS).read_bytes() == (placed[1].folder / WEIGHTS).read_bytes()
-
-
-def test_wide_values_come_first_so_that_all_are_aligned(store: FolderAdapters) -> None:
-    draft = Draft(SHAPES, SPEC)
-    b_bytes = draft.second["data_offsets"][1] - draft.second["data_offsets"][0]
-    draft.first.update(dtype="BF16", data_offsets=[b_bytes, b_bytes + 30])
-    draft.second["data_offsets"] = [0, b_bytes]
-    draft.data = draft.data[-b_bytes:] + b"\0\x3e" * 15
-    placed = store.place(adapter_digest(draft.files()), draft.files(), SPEC)
-    assert json.loads(parted((placed.folder / WEIGHTS).read_bytes())[0])[draft.names[1]]["data_offsets"][0] == 0
-    assert (placed.folder / WEIGHTS).read_bytes().endswith(draft.data)
 
 
 def test_the_configuration_placed_is_ours(store: FolderAdapters) -> None:
