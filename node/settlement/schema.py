@@ -1,7 +1,7 @@
 """The escrow's tables. History (`transactions`, `transfers`) only grows; the other tables are where it stands.
 
 Knows nothing of the contract's rules, except the two worth a second lock: no account but `external` below zero,
-and a pending transfer resolved once. `metadata` is for migrations and for `create_all` in tests.
+and a pending transfer resolved once. The tables themselves are made by the migrations in `node.storage`.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ transfers = Table(
         sqlite_where=text("resolves IS NOT NULL"),
         postgresql_where=text("resolves IS NOT NULL"),
     ),
-    Index("escrow_transfers_debit", "debit"),
-    Index("escrow_transfers_credit", "credit"),
+    Index("escrow_transfers_debit", "debit", "seq"),
+    Index("escrow_transfers_credit", "credit", "seq"),
     Index("escrow_transfers_job", "job_id"),
 )
 

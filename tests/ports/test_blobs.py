@@ -34,6 +34,20 @@ def test_what_was_never_stored_is_not_found(blobs: Blobs) -> None:
         blobs.get(sha256_digest(b"never"))
 
 
+def test_a_part_of_a_blob_is_read_by_its_place(blobs: Blobs) -> None:
+    digest = blobs.put(b"0123456789")
+    assert blobs.size_bytes(digest) == 10
+    assert blobs.read(digest, 3, 4) == b"3456"
+    assert blobs.read(digest, 8, 4) == b"89"
+    assert blobs.read(digest, 10, 4) == b""
+    for absent in (
+        lambda: blobs.size_bytes(sha256_digest(b"never")),
+        lambda: blobs.read(sha256_digest(b"never"), 0, 1),
+    ):
+        with pytest.raises(NotFound):
+            absent()
+
+
 def test_damage_is_noticed(tmp_path: Path) -> None:
     blobs = FolderBlobs(tmp_path)
     digest = blobs.put(b"good")

@@ -145,6 +145,8 @@ CALLS: dict[str, Callable[[UnitOfWork], object]] = {
     "nonce": lambda unit: (unit.nonces.use("a", "n", 5), unit.nonces.forget(5)),
     "outbox": lambda unit: unit.outbox.due(5, 5),
     "uploads": lambda unit: (unit.uploads.expired(5, 5), unit.uploads.open_bytes("a")),
+    "money": lambda unit: (unit.escrow.account("party:a", "CREDIT"), unit.escrow.job(JOB), unit.escrow.history(JOB)),
+    "transfers": lambda unit: unit.escrow.newest_transfers("party:a", before=5, limit=5),
     "upload": lambda unit: (unit.uploads.add(Upload("a", DATA, 1, 1)), unit.uploads.find("a", DATA)),
 }
 PAGES = [
@@ -161,6 +163,7 @@ PAGES = [
 ]
 FREE = {
     "in states": "what it sorts is what it returns",
+    "money": "it sorts the few transactions of one job",
     "record": "it sorts no more rows than it counts: one for each way to end",
 }
 

@@ -105,6 +105,8 @@ def test_events_are_numbered_within_their_job(world: World) -> None:
         unit.events.append(JOB, JobEvent(0, 5, State.TRAINING, "told", progress))
         unit.events.append("job-2", JobEvent(0, 6, State.TRAINING, "told"))
         assert unit.events.after(JOB, 1) == [JobEvent(2, 5, State.TRAINING, "told", progress)]
+        assert unit.events.last_progress(JOB) == JobEvent(2, 5, State.TRAINING, "told", progress)
+        assert unit.events.last_progress("job-2") is None
         assert [event.sequence for event in unit.events.after("job-2", 0)] == [1, 2]
         assert unit.events.after(JOB, 2) == []
 

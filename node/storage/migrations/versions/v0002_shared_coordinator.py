@@ -158,6 +158,9 @@ def upgrade() -> None:
     _hash_log(op.get_bind())
     op.create_index("ix_files_digest", "files", ["digest"])
     op.create_index("ix_secrets_training_data", "secrets", ["training_data"])
+    for side in ("debit", "credit"):  # so that the newest transfers of an account are a walk along its index
+        op.drop_index(f"escrow_transfers_{side}", "escrow_transfers")
+        op.create_index(f"escrow_transfers_{side}", "escrow_transfers", [side, "seq"])
     for table in _REMADE:
         op.execute(f"DROP TABLE old_{table}")
 
