@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from node import __version__
-from node.errors import Unavailable
+from node.errors import InvalidInput, Unavailable
 from node.ports.figures import Figures
 
 log = logging.getLogger(__name__)
@@ -126,9 +126,16 @@ def serve(address: str, collector: Collector) -> Callable[[], None]:
     """Serves all metrics over HTTP at `address` (HOST:PORT); returns what ends that.
 
     Raises:
+        InvalidInput: this is no address.
         Unavailable: nobody can listen there.
     """
     host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise InvalidInput(
+            f"metrics_listen is {address!r}, which is no address.",
+            fix="Give HOST:PORT, such as 127.0.0.1:9464, or nothing.",
+            field="metrics_listen",
+        )
     REGISTRY.register(collector)
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), REGISTRY)

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from node.errors import Conflict, Unavailable
+from node.errors import Conflict, InvalidInput, Unavailable
 from node.ports.figures import Figures, MoneyFigures, StateFigures
 from node.telemetry import metrics
 from node.telemetry.steps import round_of, step
@@ -113,3 +113,9 @@ def test_a_busy_port_is_said() -> None:
         with pytest.raises(Unavailable, match="metrics_listen"):
             metrics.serve(address, metrics.FiguresCollector(figures, ends))
     assert "hallmark_log_size" not in generate_latest(metrics.REGISTRY).decode()
+
+
+@pytest.mark.parametrize("address", ["9464", ":9464", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:70000"])
+def test_an_address_that_is_none_is_said(address: str) -> None:
+    with pytest.raises(InvalidInput, match="no address"):
+        metrics.serve(address, metrics.FiguresCollector(figures, ends))
