@@ -143,27 +143,34 @@ def identity(home: Path, role: Role) -> Identity:
     """All that this home's party needs to open a channel. In an operator's home it is admitted on the spot.
 
     Raises:
-        NotFound: it was not admitted yet; says how that is done.
+        NotFound: it was not admitted yet, or too long ago; says how that is done.
     """
     now_ms = time.time_ns() // 1_000_000
     if _authority_files(home) and expires_soon(_certificate_file(home, role), now_ms):
         admit_here(home, home, role, now_ms=now_ms)
-    files = [_key_file(home, role), _tls_key_file(home, role), _certificate_file(home, role), authorities_file(home)]
-    if missing := [file for file in files if not file.exists()]:
-        raise NotFound(
-            f"This home has no certificate for a {role} ({missing[0]} is missing).",
-            fix=f"Run `hallmark init --role {role}`, have the operator admit the request, install the answer with "
-            "`hallmark init --install FILE`.",
-            field="home",
-        )
+    key, tls_key, certificate = _key_file(home, role), _tls_key_file(home, role), _certificate_file(home, role)
+    for file in (key, tls_key, certificate, authorities_file(home)):
+        if not file.exists():
+            raise _not_admitted(role, f"{file} is missing")
+    if certificates.expires_at_ms(certificate.read_bytes()) <= now_ms:
+        raise _not_admitted(role, f"{certificate} has ended")
     trust = keys.read_trust(home / "trust.json")
     if len(trust.coordinators) != 1:
         raise InvalidInput(f"{home / 'trust.json'} must pin one coordinator to talk to.", field="trust")
     return Identity(
-        key=keys.load_or_create(files[0]),
-        credential=Credential(certificate=files[2].read_bytes(), key=files[1].read_bytes()),
-        authorities=files[3].read_bytes(),
+        key=keys.load_or_create(key),
+        credential=Credential(certificate.read_bytes(), tls_key.read_bytes()),
+        authorities=authorities_file(home).read_bytes(),
         coordinator=next(iter(trust.coordinators)),
+    )
+
+
+def _not_admitted(role: Role, reason: str) -> NotFound:
+    return NotFound(
+        f"This home has no valid certificate for a {role}: {reason}.",
+        fix=f"Run `hallmark init --role {role}`, have the operator admit the request, install the answer with "
+        "`hallmark init --install FILE`.",
+        field="home",
     )
 
 

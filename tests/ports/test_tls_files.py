@@ -132,6 +132,13 @@ def test_without_a_certificate_it_is_said_how_to_get_one(operator: Path, tmp_pat
         tls.server_credential(tmp_path / "client")
 
 
+def test_a_certificate_that_has_ended_is_as_good_as_none(operator: Path, tmp_path: Path) -> None:
+    asked = tls.ask(tmp_path / "client", Role.CLIENT)
+    tls.install(tmp_path / "client", tls.admit(operator, asked, now_ms=NOW_MS - 10_000 * DAY_MS)[1])
+    with pytest.raises(NotFound, match=r"has ended\. Run `hallmark init --role client`"):
+        tls.identity(tmp_path / "client", Role.CLIENT)
+
+
 def test_no_changed_request_is_admitted(operator: Path, tmp_path: Path) -> None:
     request = json.loads(tls.ask(tmp_path, Role.CLIENT))
     request["signer"] = key("thief").public.key_id
