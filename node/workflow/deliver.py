@@ -77,7 +77,7 @@ def post_message(node: Node, caller: str, job_id: str, fence: int, envelope: Env
 def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progress | None) -> Beat:
     """Keeps a countersigned job in the caller's hands, passes on training metrics, and tells whether to go on.
 
-    Whoever has not countersigned cannot keep a job from others this way.
+    Whoever has not countersigned cannot keep a job from others this way. The same metrics again are not told again.
 
     Raises:
         NotFound, PermissionRefused: see `leased`.
@@ -88,8 +88,10 @@ def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progre
         if job.state in PROVIDERS_TURN:
             lease = unit.leases.extend(lease, now_ms + LEASE_MS)
         if progress is not None and job.state is State.TRAINING:
-            told = f"Training: step {progress.step} of {progress.steps}."
-            unit.events.append(job.id, JobEvent(0, now_ms, job.state, told, progress))
+            last = unit.events.last_progress(job_id)
+            if last is None or last.progress != progress:
+                told = f"Training: step {progress.step} of {progress.steps}."
+                unit.events.append(job_id, JobEvent(0, now_ms, job.state, told, progress))
         unit.commit()
         return Beat(job.state, lease.until_ms, stop=job.state not in (State.COMMITTED, *PROVIDERS_TURN))
 

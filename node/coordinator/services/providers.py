@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from node.coordinator.authentication import current
+from node.coordinator.services.callers import caller
 from node.coordinator.services.streams import chunks
 from node.errors import InvalidInput
 from node.wire import providers, translate
@@ -31,7 +31,7 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
         known = await asyncio.to_thread(
             register.register_provider,
             self._node,
-            current().key_id,
+            caller(),
             request.display_name,
             providers.capabilities_from_wire(request),
         )
@@ -47,7 +47,7 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
         leased = await asyncio.to_thread(
             dispatch.lease_job,
             self._node,
-            current().key_id,
+            caller(),
             translate.digests(list(request.base_model_digests)),
             declined=frozenset(map(translate.job_id_of, request.declined_jobs)),
             least_price_minor_per_1000_tokens=request.least_price_minor_per_1000_tokens,
@@ -59,23 +59,21 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
     ) -> providers_pb2.HeartbeatResponse:
         progress = translate.progress_from_wire(request.progress) if request.HasField("progress") else None
         job_id = translate.job_id_of(request.job)
-        beat = await asyncio.to_thread(deliver.heartbeat, self._node, current().key_id, job_id, request.fence, progress)
+        beat = await asyncio.to_thread(deliver.heartbeat, self._node, caller(), job_id, request.fence, progress)
         return providers.beat_to_wire(beat)
 
     async def PostMessage(
         self, request: providers_pb2.PostMessageRequest, context: Context
     ) -> providers_pb2.PostMessageResponse:
         job_id, envelope = translate.job_id_of(request.job), translate.envelope_from_wire(request.message)
-        job = await asyncio.to_thread(
-            deliver.post_message, self._node, current().key_id, job_id, request.fence, envelope
-        )
+        job = await asyncio.to_thread(deliver.post_message, self._node, caller(), job_id, request.fence, envelope)
         return providers_pb2.PostMessageResponse(state=translate.state_to_wire(job.state))
 
     async def DownloadTrainingData(
         self, request: providers_pb2.DownloadTrainingDataRequest, context: Context
     ) -> AsyncIterator[common_pb2.Chunk]:
         job_id = translate.job_id_of(request.job)
-        seed, rows = await asyncio.to_thread(deliver.training_data, self._node, current().key_id, job_id, request.fence)
+        seed, rows = await asyncio.to_thread(deliver.training_data, self._node, caller(), job_id, request.fence)
         data = seed.hex().encode() + b"\n" + rows
         if not 0 <= request.offset <= len(data):
             raise InvalidInput(f"The training data has {len(data)} bytes.", field="offset", actual=request.offset)
@@ -86,7 +84,5 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
         self, request: providers_pb2.SubmitAdapterRequest, context: Context
     ) -> providers_pb2.SubmitAdapterResponse:
         job_id, files = translate.job_id_of(request.job), providers.files_from_wire(list(request.files))
-        receipt = await asyncio.to_thread(
-            deliver.submit_adapter, self._node, current().key_id, job_id, request.fence, files
-        )
+        receipt = await asyncio.to_thread(deliver.submit_adapter, self._node, caller(), job_id, request.fence, files)
         return providers_pb2.SubmitAdapterResponse(receipt=translate.envelope_to_wire(receipt))
