@@ -5,6 +5,7 @@ Light to import: a command imports what it needs when it runs.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -82,6 +83,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main() -> None:
     """Runs the command; an error of ours is one line on stderr and its own exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # at INFO gRPC's core tells stderr of every connection that ends
     try:
         app()
     except errors.HallmarkError as fault:
