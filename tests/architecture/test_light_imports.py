@@ -57,6 +57,8 @@ def loaded_by(code: str) -> set[str]:
         ["--version"],
         *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "init", "admit")),
         ["receipt", "verify", "--help"],
+        *([name, "--help"] for name in ("data", "job", "account")),
+        ["job", "create", "--help"],
         ["coordinator", "run", "--help"],
         ["config", "show", "--help"],
     ],
