@@ -21,26 +21,37 @@ def verify(
 ) -> None:
     """Checks FILE offline: every byte, every signature, the log, the manifest; recomputes the verdict.
 
+    The log's checkpoint in it is kept in this home, unless you name other keys: see `hallmark log checkpoint`.
+
     Exit code 0: it holds. 3: it does not. 4: good, but signed by somebody you do not trust.
     """
     from node import settings
     from node.core import receipt
+    from node.core.messages import Challenge
     from node.errors import NotFound
+    from node.storage.checkpoints import KeptCheckpoints
     from node.storage.keys import read_trust
 
-    trusted = read_trust(trust or settings.load().trust_file)
+    loaded = settings.load()
+    trusted = read_trust(trust or loaded.trust_file)
     try:
         data = file.read_bytes()
     except OSError as fault:
         raise NotFound(f"The receipt {file} cannot be read: {fault.strerror}.") from fault
     checked = receipt.check(data, trusted)
-    offer, verdict, settled = checked.chain.offer, checked.verdict, checked.settled
+    if trust is None:
+        KeptCheckpoints(loaded.home, trusted).keep(receipt.from_bytes(data).checkpoint)
+    offer, verdict, settled, stands = checked.chain.offer, checked.verdict, checked.settled, checked.standing
+    challenge: Challenge | None = checked.chain.get(Challenge)
     if as_json:
         typer.echo(
             json.dumps(
                 {
                     "job": offer.link.job,
                     "outcome": verdict.outcome.value,
+                    "outcome_settled": settled.outcome.value,
+                    "challenged_by": challenge.challenger.value if challenge else None,
+                    "bond_lost_by": stands.loser.value if stands.loser else None,
                     "rule": verdict.rule.value,
                     "groups_fired": verdict.groups_fired,
                     "groups": verdict.groups,
@@ -64,6 +75,9 @@ def verify(
         return
     typer.echo(f"The receipt of job {offer.link.job} holds: every byte, signature and proof; the verdict recomputes.")
     typer.echo(str(verdict))
+    if challenge is not None:
+        lost = f"the {stands.loser} lost its bond" if stands.loser else "nobody lost a bond"
+        typer.echo(f"  challenged        by the {challenge.challenger}; {stands.outcome.name} stands, {lost}")
     typer.echo(
         f"  settled           client {settled.to_client_minor}, provider {settled.to_provider_minor}, "
         f"coordinator {settled.to_coordinator_minor} {offer.money.token} (minor units)"
