@@ -22,12 +22,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
+from node import bootstrap
 from node.coordinator.limits import CallLimits
 from node.coordinator.rights import RIGHTS
 from node.coordinator.server import Built, build_server
 from node.core.request import LONGEST_MS, NONCE_BYTES, SKEW_MS, seal_request
 from node.crypto import certificates
 from node.crypto.certificates import Credential, Identity, Role
+from node.storage import tls
 from node.wire import translate
 from node.wire.channel import REQUEST_KEY, open_channel
 from node.wire.hallmark.v1 import node_pb2, node_pb2_grpc
@@ -259,6 +261,34 @@ async def test_new_certificates_are_taken_without_a_restart(served: Served) -> N
     async with open_channel(served.address, newcomer) as channel:
         node = await node_pb2_grpc.NodeServiceStub(channel).GetNode(node_pb2.GetNodeRequest())
     assert node.coordinator_key_id == COORDINATOR
+
+
+async def test_an_authority_is_replaced_under_a_running_server_without_a_gap(tmp_path: Path) -> None:
+    world, home, now_ms = build(tmp_path), tmp_path / "operator", time.time_ns() // 1_000_000
+    tls.make_operator(home, [], now_ms=now_ms)
+
+    def admitted(name: str) -> Identity:
+        tls.install(tmp_path / name, tls.admit(home, tls.ask(tmp_path / name, Role.CLIENT), now_ms=now_ms)[1])
+        return tls.identity(tmp_path / name, Role.CLIENT)
+
+    async def gets_in(identity: Identity) -> bool:
+        async with raw_channel(f"127.0.0.1:{built.port}", identity, identity.authorities) as channel:
+            return await outcome(channel, "/hallmark.v1.NodeService/GetNode") == ("OK", "")
+
+    early = admitted("early")
+    built = build_server(world.node, "127.0.0.1:0", bootstrap.access(home))
+    await built.server.start()
+    tls.start_rollover(home, now_ms=now_ms)
+    late = admitted("late")
+    assert await gets_in(early)
+    assert await gets_in(late)
+    tls.end_rollover(home, now_ms=now_ms)
+    assert not await gets_in(early)
+    assert await gets_in(late)
+    tls.revoke(home, late.key.public.key_id)
+    assert not await gets_in(late)
+    await built.server.stop(grace=None)
+    world.database.dispose()
 
 
 async def test_health_and_reflection_answer_every_admitted_party(served: Served) -> None:
