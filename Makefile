@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto publish-proto bench-activation bench-escrow bench-marks mutate-escrow soak-escrow constraints clean
+.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -47,6 +47,15 @@ bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own co
 
 bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passes without training. DATA=FOLDER of *.jsonl: 2 minutes a set.
 	$(BIN)/python tests/bench/bench_marks.py $(if $(DATA),--data $(DATA))
+
+bench-adapter-gate: .venv/ready-dev ## What the gate costs for each malformed adapter. A few minutes.
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_adapter_gate.py
+
+fuzz-adapter: .venv/ready-dev ## Changed adapters before the gate: refused, or read as the safetensors library reads them. SECONDS=60.
+	PYTHONPATH=tests $(BIN)/python tests/bench/fuzz_adapter.py --seconds $(or $(SECONDS),60)
+
+soak-crash: .venv/ready-dev ## Kills a coordinator at every point of a job's life. SEEDS=3.
+	CRASH_POINTS=all CRASH_SEEDS=$(or $(SEEDS),3) $(BIN)/python -m pytest tests/simulation --timeout=0
 
 mutate-escrow: .venv/ready-dev ## Mutation score of the escrow contract's tests.
 	$(BIN)/python tests/bench/mutate_escrow.py
