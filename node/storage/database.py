@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy
-from sqlalchemy import URL, Connection, Engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, event, exc, make_url
 
-from node.errors import HallmarkError, InvalidInput, Unavailable
+from node.errors import HallmarkError, InvalidInput, NotInstalled, Unavailable
 from node.ports.claims import Claims
 from node.ports.data_sets import DataSets
 from node.ports.escrow import Escrow
@@ -41,6 +41,12 @@ from node.storage.providers import SqlProviders
 from node.storage.requests import SqlNonces, SqlOutbox
 from node.storage.uploads import SqlUploads
 
+#: The kinds of database, by the name in a URL, and what speaks to them here.
+DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
 #: Whoever writes to one PostgreSQL database takes turns by this number.
 WRITERS_LOCK = int.from_bytes(b"hallmark")
 #: So long a writer waits for those before it.
@@ -67,7 +73,7 @@ def open_engine(url: str) -> Engine:
     """An engine whose database is up to date, money's tables included.
 
     Raises:
-        InvalidInput: as `engine_at`.
+        InvalidInput, NotInstalled: as `engine_at`.
         Unavailable: the database cannot be opened, or is of a newer version; the message says why.
     """
     engine = engine_at(url)
@@ -83,30 +89,32 @@ def open_engine(url: str) -> Engine:
 
 
 def engine_at(url: str) -> Engine:
-    """An engine that has not connected yet. `postgresql://` means the driver psycopg.
+    """An engine that has not connected yet.
 
     Raises:
-        InvalidInput: the URL is none, or names a kind of database that this machine has no driver for.
+        InvalidInput: the URL is none, or names another kind of database than `DRIVERS`.
+        NotInstalled: the driver is missing on this machine.
     """
     try:
-        engine = sqlalchemy.create_engine(_with_driver(make_url(url)), pool_size=POOL_SIZE, pool_pre_ping=True)
-    except (exc.ArgumentError, ImportError) as fault:
-        raise InvalidInput(f"The database URL cannot be used: {fault}.", field="database") from fault
-    if engine.dialect.name == "sqlite":
+        given = make_url(url)
+        driver = DRIVERS[given.get_backend_name()]
+    except (exc.ArgumentError, KeyError) as fault:
+        raise InvalidInput(
+            "This is not the URL of a SQLite or PostgreSQL database.",
+            fix="Write it as sqlite:////folder/file or postgresql://user@host/database.",
+            field="database",
+        ) from fault
+    try:
+        engine = sqlalchemy.create_engine(given.set(drivername=driver), pool_size=POOL_SIZE, pool_pre_ping=True)
+    except ImportError as fault:
+        raise NotInstalled(f"{driver} is not installed.", fix="Install hallmark-node[postgres].") from fault
+    if given.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name == "postgresql":
+    else:
         event.listen(engine, "connect", _configure_postgresql)
         event.listen(engine, "begin", _begin_postgresql)
-    else:
-        raise InvalidInput(
-            f"The database URL names {engine.dialect.name}.", fix="Use SQLite or PostgreSQL.", field="database"
-        )
     return engine
-
-
-def _with_driver(url: URL) -> URL:
-    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, text
 
-from node.errors import InvalidInput, Unavailable
+from node.errors import InvalidInput, NotInstalled, Unavailable
 from node.settlement.escrow import ContractEscrow
-from node.storage.database import SqlUnits, open_engine
+from node.storage.database import SqlUnits, engine_at, open_engine
 
 END_OTHERS = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -48,11 +49,18 @@ def test_a_postgresql_url_needs_no_driver_named(postgres_url: str) -> None:
         engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["", "nothing", "nothing://", "mysql+nothing://host/db"])
+@pytest.mark.parametrize("url", ["", "nothing", "nothing://", "mysql://host/db", "mysql+nothing://host/db"])
 def test_a_url_that_names_no_database_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         open_engine(url)
     assert refusal.value.facts["field"] == "database"
+
+
+def test_a_missing_driver_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(NotInstalled, match="psycopg") as refusal:
+        engine_at("postgresql://user@host/database")
+    assert refusal.value.fix
 
 
 def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
