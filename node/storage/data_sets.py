@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, select, tuple_
+from sqlalchemy import bindparam as given
 
 from node.crypto.digest import Digest
 from node.errors import InvalidInput
 from node.ports.data_sets import DataSet
 from node.storage.schema import data_sets, jobs
+
+_FIND = select(data_sets).where(data_sets.c.owner == given("whose"), data_sets.c.digest == given("which"))
 
 
 class SqlDataSets:
@@ -23,7 +26,7 @@ class SqlDataSets:
             self._connection.execute(data_sets.insert().values(**values))
 
     def find(self, owner: str, digest: Digest) -> DataSet | None:
-        row = self._connection.execute(select(data_sets).where(_named(owner, str(digest)))).mappings().one_or_none()
+        row = self._connection.execute(_FIND, {"whose": owner, "which": str(digest)}).mappings().one_or_none()
         return _data_set(row) if row else None
 
     def page(self, owner: str, *, after: str, limit: int) -> Sequence[DataSet]:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, update
+from sqlalchemy import bindparam as given
 
 from node.errors import Conflict, PermissionRefused
 from node.ports.leases import Lease
 from node.storage.schema import claims, leases
+
+_CURRENT = select(leases).where(leases.c.job == given("this")).order_by(leases.c.fence.desc()).limit(1)
 
 
 class SqlLeases:
@@ -23,8 +26,7 @@ class SqlLeases:
         return lease
 
     def current(self, job_id: str) -> Lease | None:
-        query = select(leases).where(leases.c.job == job_id).order_by(leases.c.fence.desc()).limit(1)
-        row = self._connection.execute(query).mappings().one_or_none()
+        row = self._connection.execute(_CURRENT, {"this": job_id}).mappings().one_or_none()
         return _lease(row) if row else None
 
     def find(self, job_id: str, fence: int) -> Lease | None:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select, true, update
+from sqlalchemy import bindparam as given
 
 from node.core import document
 from node.core.job import Deadlines, Job, State
@@ -17,6 +18,15 @@ from node.crypto.digest import Digest
 from node.errors import Conflict, InvalidInput, NotFound
 from node.ports.jobs import ALL_JOBS, JobFilter
 from node.storage.schema import jobs, leases, messages
+
+_ADD = jobs.insert()
+_FIND = select(jobs).where(jobs.c.id == given("this"))
+_SAVE = update(jobs).where(jobs.c.id == given("this"), jobs.c.state == given("before"))
+_PARTIES = select(jobs.c.client, jobs.c.provider, jobs.c.arbiter).where(jobs.c.id == given("this"))
+_LESSEES = select(leases.c.provider).where(leases.c.job == given("this"))
+_COMMITTED = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
+_USES = select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
+_OVERDUE = select(jobs).where(jobs.c.due_at_ms <= given("now_ms")).order_by(jobs.c.due_at_ms)
 
 
 class SqlJobs:
@@ -38,10 +48,10 @@ class SqlJobs:
             "arbiter": arbiter,
             "price_minor_per_1000_tokens": price_minor_per_1000_tokens,
         }
-        self._connection.execute(jobs.insert().values(**_values(job), **fixed))
+        self._connection.execute(_ADD, _values(job) | fixed)
 
     def find(self, job_id: str) -> Job | None:
-        row = self._connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one_or_none()
+        row = self._connection.execute(_FIND, {"this": job_id}).mappings().one_or_none()
         return _job(row) if row else None
 
     def get(self, job_id: str) -> Job:
@@ -51,14 +61,15 @@ class SqlJobs:
         return job
 
     def parties(self, job_id: str) -> frozenset[str]:
-        named = select(jobs.c.client, jobs.c.provider, jobs.c.arbiter).where(jobs.c.id == job_id)
-        lessees = select(leases.c.provider).where(leases.c.job == job_id)
-        found = [*self._connection.execute(named), *self._connection.execute(lessees)]
+        found = [
+            *self._connection.execute(_PARTIES, {"this": job_id}),
+            *self._connection.execute(_LESSEES, {"this": job_id}),
+        ]
         return frozenset(party for row in found for party in row if party is not None)
 
     def save(self, before: Job, after: Job) -> None:
-        unchanged = (jobs.c.id == before.id) & (jobs.c.state == before.state.value)
-        done = self._connection.execute(update(jobs).where(unchanged).values(**_values(after)))
+        unchanged = {"this": before.id, "before": before.state.value}
+        done = self._connection.execute(_SAVE, _values(after) | unchanged)
         if done.rowcount != 1:
             raise Conflict(f"Job {before.id} is no longer {before.state.value}.", job=before.id)
 
@@ -83,7 +94,7 @@ class SqlJobs:
         return self._list(select(jobs).where(jobs.c.state.in_([s.value for s in states])).order_by(jobs.c.number))
 
     def overdue(self, now_ms: int) -> list[Job]:
-        return self._list(select(jobs).where(jobs.c.due_at_ms <= now_ms).order_by(jobs.c.due_at_ms))
+        return [_job(row) for row in self._connection.execute(_OVERDUE, {"now_ms": now_ms}).mappings()]
 
     def open_for(
         self,
@@ -106,9 +117,8 @@ class SqlJobs:
         return found[0] if found else None
 
     def used_before(self, data_set: Digest, *, other_than: str) -> bool:
-        committed = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
-        query = select(jobs.c.id).where(jobs.c.data_set == str(data_set), jobs.c.id != other_than, committed)
-        return self._connection.execute(query.limit(1)).first() is not None
+        uses = self._connection.execute(_USES, {"rows": str(data_set), "this": other_than})
+        return uses.first() is not None
 
     def _list(self, query: Select[Any]) -> list[Job]:
         return [_job(row) for row in self._rows(query)]

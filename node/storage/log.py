@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import bindparam as given
 
 from node.crypto import subtrees
 from node.crypto.digest import Digest
@@ -12,6 +13,10 @@ from node.crypto.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from node.crypto.subtrees import Leaves, Node
 from node.errors import InvalidInput
 from node.storage.schema import log_nodes
+
+_ADD = log_nodes.insert()
+_LAST = select(func.max(log_nodes.c.index)).where(log_nodes.c.level == 0)
+_NODES = select(log_nodes).where(tuple_(log_nodes.c.level, log_nodes.c.index).in_(given("nodes", expanding=True)))
 
 
 class SqlLog:
@@ -27,14 +32,13 @@ class SqlLog:
             hashes.append(node_hash(lefts[level - 1, 2 * at], hashes[-1]))
         added = [(0, index), *completed]
         self._connection.execute(
-            log_nodes.insert(),
+            _ADD,
             [{"level": level, "index": at, "hash": each} for (level, at), each in zip(added, hashes, strict=True)],
         )
         return index
 
     def size(self) -> int:
-        query = select(func.max(log_nodes.c.index)).where(log_nodes.c.level == 0)
-        last: int | None = self._connection.execute(query).scalar_one()
+        last: int | None = self._connection.execute(_LAST).scalar_one()
         return 0 if last is None else last + 1
 
     def leaf_hash(self, index: int) -> bytes:
@@ -65,5 +69,5 @@ class SqlLog:
     def _nodes(self, wanted: Sequence[Node]) -> dict[Node, bytes]:
         if not wanted:
             return {}
-        query = select(log_nodes).where(tuple_(log_nodes.c.level, log_nodes.c.index).in_(wanted))
-        return {(level, index): each for level, index, each in self._connection.execute(query)}
+        found = self._connection.execute(_NODES, {"nodes": wanted})
+        return {(level, index): each for level, index, each in found}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import bindparam as given
 
 from node.errors import PermissionRefused
 from node.ports.outbox import Effect
 from node.storage.schema import nonces, outbox
 
+_SPENT = select(nonces.c.nonce).where(nonces.c.signer == given("by"), nonces.c.nonce == given("this"))
 _SPEND = text(
     "INSERT INTO nonces (signer, nonce, expires_at_ms) VALUES (:signer, :nonce, :expires_at_ms) ON CONFLICT DO NOTHING"
 )
@@ -20,8 +22,7 @@ class SqlNonces:
         self._connection = connection
 
     def used(self, signer: str, nonce: str) -> bool:
-        query = select(nonces.c.nonce).where(nonces.c.signer == signer, nonces.c.nonce == nonce)
-        return self._connection.execute(query).first() is not None
+        return self._connection.execute(_SPENT, {"by": signer, "this": nonce}).first() is not None
 
     def use(self, signer: str, nonce: str, expires_at_ms: int) -> None:
         row = {"signer": signer, "nonce": nonce, "expires_at_ms": expires_at_ms}
@@ -37,7 +38,8 @@ class SqlOutbox:
         self._connection = connection
 
     def put(self, kind: str, argument: str, not_before_ms: int) -> None:
-        self._connection.execute(outbox.insert().values(kind=kind, argument=argument, not_before_ms=not_before_ms))
+        row = {"kind": kind, "argument": argument, "not_before_ms": not_before_ms}
+        self._connection.execute(outbox.insert(), row)
 
     def due(self, now_ms: int, limit: int) -> Sequence[Effect]:
         query = select(outbox).where(outbox.c.not_before_ms <= now_ms).order_by(outbox.c.not_before_ms, outbox.c.id)
