@@ -37,16 +37,11 @@ def open_channel(address: str, identity: Identity) -> grpc.aio.Channel:
 
 
 class SignedChannel:
-    """What generated stubs need of a channel, over a `grpc.aio.Channel`: signs the very bytes that are sent.
+    """What generated stubs need of a channel, over a `grpc.aio.Channel`: signs the very bytes that are sent."""
 
-    Args:
-        now_ms: the clock that signatures expire by.
-    """
-
-    def __init__(self, channel: Any, identity: Identity, *, now_ms: Callable[[], int] = wall_ms) -> None:
+    def __init__(self, channel: Any, identity: Identity) -> None:
         self._channel = channel
         self._identity = identity
-        self._now_ms = now_ms
 
     def unary_unary(
         self, method: str, request_serializer: Any, response_deserializer: Any, _registered_method: bool = False
@@ -89,7 +84,7 @@ class SignedChannel:
             method=method,
             body=body,
             nonce=os.urandom(NONCE_BYTES),
-            expires_at_ms=self._now_ms() + LONGEST_MS,
+            expires_at_ms=wall_ms() + LONGEST_MS,
         )
         return translate.envelope_to_wire(envelope).SerializeToString()
 
