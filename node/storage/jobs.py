@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select, true, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select, true, union_all, update
 from sqlalchemy import bindparam as given
 
 from node.core import document
@@ -22,8 +22,10 @@ from node.storage.schema import jobs, leases, messages
 _ADD = jobs.insert()
 _FIND = select(jobs).where(jobs.c.id == given("this"))
 _SAVE = update(jobs).where(jobs.c.id == given("this"), jobs.c.state == given("before"))
-_PARTIES = select(jobs.c.client, jobs.c.provider, jobs.c.arbiter).where(jobs.c.id == given("this"))
-_LESSEES = select(leases.c.provider).where(leases.c.job == given("this"))
+_PARTIES = union_all(
+    *(select(role).where(jobs.c.id == given("this")) for role in (jobs.c.client, jobs.c.provider, jobs.c.arbiter)),
+    select(leases.c.provider).where(leases.c.job == given("this")),
+)
 _COMMITTED = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
 _USES = select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
 _OVERDUE = select(jobs).where(jobs.c.due_at_ms <= given("now_ms")).order_by(jobs.c.due_at_ms)
@@ -61,11 +63,8 @@ class SqlJobs:
         return job
 
     def parties(self, job_id: str) -> frozenset[str]:
-        found = [
-            *self._connection.execute(_PARTIES, {"this": job_id}),
-            *self._connection.execute(_LESSEES, {"this": job_id}),
-        ]
-        return frozenset(party for row in found for party in row if party is not None)
+        found = self._connection.execute(_PARTIES, {"this": job_id}).scalars()
+        return frozenset(party for party in found if party is not None)
 
     def save(self, before: Job, after: Job) -> None:
         unchanged = {"this": before.id, "before": before.state.value}
