@@ -19,6 +19,7 @@ from node.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from contracts_sim import FaultCheck
     from node.coordinator.server import Access
     from node.core.capabilities import Machine
     from node.crypto.certificates import Identity
@@ -71,13 +72,14 @@ def database(settings: Settings) -> Engine:
     return open_engine(settings.database_url)
 
 
-def units(engine: Engine) -> Units:
-    """What begins a transaction over jobs and money."""
+def units(engine: Engine, proves: FaultCheck | None = None) -> Units:
+    """What begins a transaction over jobs and money; without `proves` nothing proves a fault to the contract."""
+    from contracts_sim import nothing_is_proven
     from node.settlement.escrow import ContractEscrow
     from node.storage.database import SqlUnits
 
     def escrow_over(connection: Connection) -> Escrow:
-        return ContractEscrow(connection)
+        return ContractEscrow(connection, proves=proves or nothing_is_proven)
 
     return SqlUnits(engine, escrow_over)
 
@@ -132,11 +134,13 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.coordinator.worker import run_rounds
     from node.models.base import longest_row_tokens
     from node.models.chat import ChatTokenizer
+    from node.settlement.faults import fault_check
     from node.storage import keys, tls
     from node.storage.blobs import FolderBlobs
     from node.telemetry import metrics, tracing
     from node.verifier.actor import start_verifier
     from node.verifier.adapters import FolderAdapters
+    from node.workflow.fault import gate_over
     from node.workflow.node import Limits, Node, Tariff
 
     stop = stop_signal()
@@ -159,9 +163,11 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             lora_rank=limits.max_lora_rank,
             scratch=settings.state / "verifier",
         )
+        blobs, adapters = FolderBlobs(settings.state / "blobs"), FolderAdapters(settings.state / "adapters", model)
+        proves = fault_check(keys.read_trust(settings.trust_file), gate_over(blobs, adapters))
         node = Node(
-            units=units(engine),
-            blobs=FolderBlobs(settings.state / "blobs"),
+            units=units(engine, proves),
+            blobs=blobs,
             clock=SystemClock(),
             entropy=SystemEntropy(),
             key=key,
@@ -171,7 +177,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             tokenizer=ChatTokenizer(model.folder),
             language_model=verifier,
             inference=verifier,
-            adapters=FolderAdapters(settings.state / "adapters", model),
+            adapters=adapters,
             prompt_model=settings.prompt_model,
             tariff=Tariff(price_minor=settings.price_per_1000_tokens, arbiter=settings.arbiter or None),
         )

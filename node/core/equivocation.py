@@ -16,7 +16,7 @@ from node.core.manifest import proof_from_hex, proof_to_hex
 from node.core.messages import SIGNERS, peek
 from node.core.receipt import Trust
 from node.crypto import merkle
-from node.crypto.digest import Digest, canonical_bytes, parse_canonical
+from node.crypto.digest import Digest, Json, canonical_bytes, parse_canonical
 from node.crypto.signing import Envelope, verify
 from node.errors import IntegrityFailure
 
@@ -44,32 +44,35 @@ def prefix_of(leaf_hash: bytes, proof: Sequence[bytes]) -> Prefix:
     return Prefix(leaf_hash.hex(), proof_to_hex(proof))
 
 
-def to_bytes(equivocation: Equivocation) -> bytes:
-    return canonical_bytes(
-        {
-            "format": FORMAT,
-            "first": equivocation.first.to_json(),
-            "second": equivocation.second.to_json(),
-            "prefix": document.to_json(equivocation.prefix),
-        }
-    )
+def to_json(told: Equivocation) -> Json:
+    return {
+        "format": FORMAT,
+        "first": told.first.to_json(),
+        "second": told.second.to_json(),
+        "prefix": document.to_json(told.prefix),
+    }
+
+
+def from_json(value: Json) -> Equivocation:
+    """The inverse of `to_json`. Raises IntegrityFailure unless `to_json` gives exactly `value` back."""
+    match value:
+        case {"format": "hallmark.equivocation.v1", "first": first, "second": second, "prefix": prefix}:
+            shown = None if prefix is None else document.from_json(Prefix, prefix, path="$.prefix")
+            told = Equivocation(Envelope.from_json(first), Envelope.from_json(second), shown)
+        case _:
+            raise IntegrityFailure("This is not a proof of equivocation.", field="$")
+    if to_json(told) != value:
+        raise IntegrityFailure("This proof of equivocation has fields that none has.", field="$")
+    return told
+
+
+def to_bytes(told: Equivocation) -> bytes:
+    return canonical_bytes(to_json(told))
 
 
 def from_bytes(data: bytes) -> Equivocation:
-    """Reads a proof file; every byte must be that of its canonical re-encoding.
-
-    Raises:
-        IntegrityFailure: it is not.
-    """
-    match parse_canonical(data):
-        case {"format": "hallmark.equivocation.v1", "first": first, "second": second, "prefix": prefix}:
-            shown = None if prefix is None else document.from_json(Prefix, prefix, path="$.prefix")
-            equivocation = Equivocation(Envelope.from_json(first), Envelope.from_json(second), shown)
-        case _:
-            raise IntegrityFailure("This file is not a proof of equivocation.", field="$")
-    if to_bytes(equivocation) != data:
-        raise IntegrityFailure("This file is not the canonical spelling of the proof that it holds.")
-    return equivocation
+    """Reads a proof file. Raises IntegrityFailure unless every byte is that of its canonical re-encoding."""
+    return from_json(parse_canonical(data))
 
 
 def check(data: bytes, trust: Trust) -> str:

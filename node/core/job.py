@@ -68,8 +68,10 @@ MOVES: dict[tuple[State, Event], State] = {
     (State.COMMITTED, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
     (State.AGREED, Event.DATA_RECEIVED): State.TRAINING,
     (State.AGREED, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
+    (State.AGREED, Event.FAULT_PROVED): State.FAULTED,
     (State.TRAINING, Event.ADAPTER_COMMITTED): State.SUBMITTED,
     (State.TRAINING, Event.CANCELLED_BY_CLIENT): State.CANCELLED,
+    (State.TRAINING, Event.FAULT_PROVED): State.FAULTED,
     (State.SUBMITTED, Event.ADAPTER_UPLOADED): State.UPLOADED,
     (State.SUBMITTED, Event.FAULT_PROVED): State.FAULTED,
     (State.UPLOADED, Event.MANIFEST_REVEALED): State.REVEALED,
@@ -77,7 +79,9 @@ MOVES: dict[tuple[State, Event], State] = {
     (State.REVEALED, Event.VERDICT_GIVEN): State.EVALUATED,
     (State.REVEALED, Event.FAULT_PROVED): State.FAULTED,
     (State.EVALUATED, Event.VERDICT_CHALLENGED): State.CHALLENGED,
+    (State.EVALUATED, Event.FAULT_PROVED): State.FAULTED,
     (State.CHALLENGED, Event.VERDICT_ARBITRATED): State.SETTLED,
+    (State.CHALLENGED, Event.FAULT_PROVED): State.FAULTED,
 }
 
 

@@ -16,7 +16,7 @@ from node.core.messages import AdapterCommit, Chain, Commit, DataReceipt, Terms,
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import Conflict, IntegrityFailure, InvalidInput
-from node.workflow import record
+from node.workflow import fault, record
 from node.workflow.dispatch import LEASE_MS, PROVIDERS_TURN, countersigned, leased
 from node.workflow.node import Node
 from node.workflow.uploads import complete_of
@@ -125,7 +125,7 @@ def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapp
     Raises:
         NotFound, PermissionRefused: see `leased`; NotFound also if the caller has uploaded no such file.
         IntegrityFailure: other files than those committed to. Nothing changed: a broken transfer proves nothing.
-        InvalidInput: the gate refuses them, and says why.
+        InvalidInput: the gate refuses them, and says why. The commitment is to them alone, so that the job is FAULTED.
         Conflict: no digest was committed to, an upload is not complete, or too late.
     """
     # 1
@@ -148,7 +148,11 @@ def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapp
         if sum(upload.size_bytes for upload in uploads) > MAX_ADAPTER_BYTES:
             raise InvalidInput(f"An adapter has at most {MAX_ADAPTER_BYTES} bytes.", field="files")
     # 4
-    node.adapters.check({name: node.blobs.get(digest) for name, digest in files.items()}, chain.offer.training)
+    try:
+        node.adapters.check({name: node.blobs.get(digest) for name, digest in files.items()}, chain.offer.training)
+    except InvalidInput:
+        fault.refuse_adapter(node, chain, files)
+        raise
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         _, job = leased(unit, caller, job_id, fence)

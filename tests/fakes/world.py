@@ -45,6 +45,7 @@ from node.crypto.digest import Digest, digest, sha256_digest
 from node.crypto.signing import Envelope, PrivateKey
 from node.ports.escrow import EscrowCall
 from node.settlement.escrow import ContractEscrow
+from node.settlement.faults import fault_check
 from node.storage.blobs import FolderBlobs
 from node.storage.database import SqlUnits, open_engine
 from node.workflow import (
@@ -60,6 +61,7 @@ from node.workflow import (
     uploads,
     verify,
 )
+from node.workflow.fault import gate_over
 from node.workflow.node import Limits, Node
 
 JOB = "job-1"
@@ -277,9 +279,13 @@ def build(folder: Path, *, base_model: Digest = BASE_MODEL, database_url: str = 
     """A funded world in `folder`, no job in it yet; its database there too, unless another one is named."""
     database = open_engine(database_url or sqlite_url(folder / "node.sqlite"))
     clock, engine = FakeClock(), LearningEngine(base_model)
+    blobs, adapters = FolderBlobs(folder / "blobs"), FakeAdapters(folder / "adapters")
+    coordinator, log = key("coordinator").public, key("log").public
+    trust = Trust({coordinator.key_id: coordinator}, {log.key_id: log})
+    proves = fault_check(trust, gate_over(blobs, adapters))
     node = Node(
-        units=SqlUnits(database, ContractEscrow),
-        blobs=FolderBlobs(folder / "blobs"),
+        units=SqlUnits(database, lambda connection: ContractEscrow(connection, proves=proves)),
+        blobs=blobs,
         clock=clock,
         entropy=CountingEntropy(),
         key=key("coordinator"),
@@ -289,7 +295,7 @@ def build(folder: Path, *, base_model: Digest = BASE_MODEL, database_url: str = 
         tokenizer=WordTokenizer(),
         language_model=WordListModel(),
         inference=engine,
-        adapters=FakeAdapters(folder / "adapters"),
+        adapters=adapters,
     )
     world = World(node, database, clock, engine, key("client"), key("provider"))
     for party in (world.client, world.provider, node.key):

@@ -16,13 +16,13 @@ TABLE = """
 draft       client       quote      expired    nothing                    offer_placed>offered cancelled_by_client>cancelled
 offered     coordinator  commit     cancelled  release_hold               manifest_committed>committed cancelled_by_client>cancelled refused_by_coordinator>cancelled
 committed   provider     assign     cancelled  release_hold               terms_countersigned>agreed cancelled_by_client>cancelled
-agreed      provider     receive    aborted    return_all                 data_received>training cancelled_by_client>cancelled
-training    provider     train      forfeited  slash_stake                adapter_committed>submitted cancelled_by_client>cancelled
+agreed      provider     receive    aborted    return_all                 data_received>training cancelled_by_client>cancelled fault_proved>faulted
+training    provider     train      forfeited  slash_stake                adapter_committed>submitted cancelled_by_client>cancelled fault_proved>faulted
 submitted   provider     upload     aborted    return_all                 adapter_uploaded>uploaded fault_proved>faulted
 uploaded    coordinator  reveal     settled    pay_from_coordinator_bond  manifest_revealed>revealed fault_proved>faulted
 revealed    coordinator  evaluate   settled    pay_from_coordinator_bond  verdict_given>evaluated fault_proved>faulted
-evaluated   anyone       challenge  settled    settle_as_evaluated        verdict_challenged>challenged
-challenged  arbiter      arbitrate  settled    settle_as_evaluated        verdict_arbitrated>settled
+evaluated   anyone       challenge  settled    settle_as_evaluated        verdict_challenged>challenged fault_proved>faulted
+challenged  arbiter      arbitrate  settled    settle_as_evaluated        verdict_arbitrated>settled fault_proved>faulted
 """  # noqa: E501
 ROWS = {State(row.split()[0]): row.split()[1:] for row in TABLE.strip().splitlines()}
 MOVES = {

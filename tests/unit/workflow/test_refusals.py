@@ -297,14 +297,6 @@ def test_what_was_handed_in_leaves_nothing_of_its_upload_behind(world: World) ->
     assert world.dump()["uploads"] == []
 
 
-def test_an_upload_that_the_gate_refuses_changes_nothing(world: World) -> None:
-    junk = dict.fromkeys(adapter_files([]), b"junk")
-    world.advance_to(State.SUBMITTED, junk)
-    for data in junk.values():
-        world.upload(data)
-    refused(world, InvalidInput, partial(world.submit, junk))
-
-
 def test_an_upload_before_its_digest_is_refused(world: World) -> None:
     for state in (State.AGREED, State.TRAINING):
         world.advance_to(state)
