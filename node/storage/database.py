@@ -11,8 +11,9 @@ and that rows are numbered in the order of their commits. Readers see one snapsh
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -150,31 +151,39 @@ def _is_read_only(connection: Connection) -> bool:
 
 
 class SqlUnits:
-    """Begins transactions. `escrow_over` binds the escrow to their connection: state and money commit together."""
+    """Begins transactions. `escrow_over` binds the escrow to their connection: state and money commit together.
+
+    Writers of one process wait for each other here, before they take a connection: SQLite's own waiting is a sleep that
+    others may overtake, for a second if many write.
+    """
 
     def __init__(self, engine: Engine, escrow_over: Callable[[Connection], Escrow]) -> None:
         self._writer, self._reader = engine, engine.execution_options(read_only=True)
         self._escrow_over = escrow_over
+        self._turns = threading.Lock()
 
     def __call__(self, *, read_only: bool = False) -> SqlUnitOfWork:
-        return SqlUnitOfWork(self._reader if read_only else self._writer, self._escrow_over)
+        if read_only:
+            return SqlUnitOfWork(self._reader, self._escrow_over, nullcontext())
+        return SqlUnitOfWork(self._writer, self._escrow_over, _turn(self._turns))
 
 
 class SqlUnitOfWork:
-    """One transaction. A database that fails under it is Unavailable, whatever it was doing."""
+    """One transaction, within `turn`. A database that fails under it is Unavailable, whatever it was doing."""
 
-    def __init__(self, engine: Engine, escrow_over: Callable[[Connection], Escrow]) -> None:
+    def __init__(
+        self, engine: Engine, escrow_over: Callable[[Connection], Escrow], turn: AbstractContextManager[None]
+    ) -> None:
         self._engine = engine
         self._escrow_over = escrow_over
+        self._turn = turn
 
     def __enter__(self) -> Self:
-        with _told(self._engine):
-            connection = self._connection = self._engine.connect()
-            try:
-                self._transaction = connection.begin()
-            except BaseException:
-                connection.close()
-                raise
+        with _told(self._engine), ExitStack() as opened:
+            opened.enter_context(self._turn)
+            connection = opened.enter_context(self._engine.connect())
+            self._transaction = connection.begin()
+            self._opened = opened.pop_all()
         self.claims: Claims = SqlClaims(connection)
         self.data_sets: DataSets = SqlDataSets(connection)
         self.escrow: Escrow = self._escrow_over(connection)
@@ -194,18 +203,25 @@ class SqlUnitOfWork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _told(self._engine):
-            try:
-                if self._transaction.is_active:
-                    self._transaction.rollback()
-            finally:
-                self._connection.close()
+        with _told(self._engine), self._opened:
+            if self._transaction.is_active:
+                self._transaction.rollback()
             if isinstance(error, exc.DBAPIError):
                 raise error
 
     def commit(self) -> None:
         with _told(self._engine):
             self._transaction.commit()
+
+
+@contextmanager
+def _turn(turns: threading.Lock) -> Iterator[None]:
+    if not turns.acquire(timeout=BUSY_SECONDS):
+        raise _unavailable()
+    try:
+        yield
+    finally:
+        turns.release()
 
 
 @contextmanager
@@ -216,4 +232,8 @@ def _told(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (*faults, driver.OperationalError, driver.InterfaceError) as fault:
-        raise Unavailable("The database is busy or out of reach.", fix="Repeat the request.") from fault
+        raise _unavailable() from fault
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The database is busy or out of reach.", fix="Repeat the request.")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event, text
 
 from node.errors import InvalidInput, NotInstalled, Unavailable
 from node.settlement.escrow import ContractEscrow
+from node.storage import database
 from node.storage.database import SqlUnits, engine_at, open_engine
 
 END_OTHERS = text(
@@ -116,12 +117,22 @@ def test_a_reader_cannot_write(units: SqlUnits) -> None:
         unit.commit()
 
 
-def test_whoever_waits_too_long_for_another_writer_is_told_so_and_may_come_again(
+def test_whoever_waits_too_long_for_another_process_is_told_so_and_may_come_again(
     engine: Engine, units: SqlUnits, impatient: None
 ) -> None:
-    with units(), pytest.raises(Unavailable, match="busy"), units():
+    another_process = SqlUnits(engine, ContractEscrow)
+    with another_process(), pytest.raises(Unavailable, match="busy"), units():
         pass
     assert engine.pool.checkedout() == 0
+    for _ in range(2):
+        with units() as unit:
+            unit.commit()
+
+
+def test_whoever_waits_too_long_within_its_process_is_told_so(units: SqlUnits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    with units(), pytest.raises(Unavailable, match="busy"), units():
+        pass
     with units() as unit:
         unit.commit()
 
