@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     """Folder of base models converted once, by digest."""
 
     database: str = ""
-    """SQLAlchemy URL; SQLite in `home` if empty."""
+    """URL of the database: sqlite:////FILE or postgresql://USER@HOST/NAME; SQLite in `home` if empty."""
 
     coordinator: str = "127.0.0.1:50051"
     """HOST:PORT of the coordinator that a client's commands talk to."""
