@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -127,3 +127,48 @@ def reveal(
         f"{file}: {len(manifest.marks)} marks in {len(manifest.groups)} groups, {len(manifest.pairs)} held-out pairs; "
         "as committed to before any row left, and as the policy wants it."
     )
+
+
+@app.command()
+def accuse(
+    job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
+    coordinator: options.Coordinator,
+    evidence: Annotated[
+        Path | None, typer.Option(help="A proof of equivocation; default: the job's own reveal.")
+    ] = None,
+    home: options.Home = None,
+    role: Annotated[
+        Literal["client", "provider", "arbiter"], typer.Option("--as", help="Whose key of this home.")
+    ] = "client",
+) -> None:
+    """Ends JOB by proving to the escrow that its coordinator broke the protocol, which costs it its bond.
+
+    Example: hallmark log accuse job-1 --evidence equivocations/1f0c.json --coordinator node.example:50051
+    """
+    import asyncio
+
+    from node import settings
+    from node.client.challenges import prove
+    from node.client.log import LogReader
+    from node.core import equivocation
+    from node.core.fault import Fault
+    from node.crypto.certificates import Role
+    from node.errors import NotFound
+    from node.storage import keys, tls
+    from node.wire.channel import open_channel
+
+    loaded = settings.load(home=home)
+    identity = tls.identity(loaded.home, Role(role))
+    trusted = keys.read_trust(loaded.trust_file).coordinators
+    try:
+        told = None if evidence is None else equivocation.from_bytes(evidence.read_bytes())
+    except OSError as fault:
+        raise NotFound(f"{evidence} cannot be read: {fault.strerror}.") from fault
+
+    async def act() -> None:
+        async with open_channel(coordinator, identity) as channel:
+            chain = await LogReader(channel).chain(job, trusted=trusted)
+            await prove(channel, job, Fault(chain.envelopes, equivocation=told))
+
+    asyncio.run(act())
+    typer.echo(f"Proven: job {job} has ended. The coordinator lost its bond; the client has its money back.")

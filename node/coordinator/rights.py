@@ -16,6 +16,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/hallmark.v1.ChallengeService/DownloadCaseFile": ARBITER,
     "/hallmark.v1.ChallengeService/ListCases": ARBITER,
     "/hallmark.v1.ChallengeService/PostRuling": ARBITER,
+    "/hallmark.v1.ChallengeService/ProveFault": CLIENT | PROVIDER | ARBITER,
     "/hallmark.v1.DatasetService/CreateDataset": CLIENT,
     "/hallmark.v1.DatasetService/DeleteDataset": CLIENT,
     "/hallmark.v1.DatasetService/GetDataset": CLIENT,

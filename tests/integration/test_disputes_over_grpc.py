@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fakes.inference import LearningEngine
-from fakes.world import BASE_MODEL, JOB, MONEY, ROWS, World, build, key
+from fakes.world import BASE_MODEL, FUNDS_MINOR, JOB, MONEY, ROWS, World, build, key
 
 from node import bootstrap
 from node.arbiter.agent import Agent, check_material
@@ -267,6 +267,13 @@ def test_a_forked_log_is_caught_and_proven_to_anybody(
     (proof,) = (serving.home / "equivocations").iterdir()
     assert hallmark(monkeypatch, "log", "verify", str(proof), "--home", str(serving.home)) == 0
     assert "Proven: The log of" in capsys.readouterr().out
+    accuse = ("log", "accuse", JOB, "--coordinator", serving.address, "--home", str(serving.home))
+    assert hallmark(monkeypatch, *accuse) == 3
+    assert "show no fault" in capsys.readouterr().err
+    assert hallmark(monkeypatch, *accuse, "--evidence", str(proof), "--as", "provider") == 0
+    assert second.job().state is State.FAULTED
+    assert second.available(second.client) == FUNDS_MINOR
+    assert second.available(second.node.key) == FUNDS_MINOR - MONEY.bond_minor
     proof.write_bytes(proof.read_bytes()[:-1])
     assert hallmark(monkeypatch, "log", "verify", str(proof), "--home", str(serving.home)) == 3
     first.database.dispose()

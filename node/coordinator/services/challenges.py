@@ -13,7 +13,7 @@ from node.coordinator.services.streams import blob_chunks
 from node.wire import translate
 from node.wire.hallmark.v1 import challenges_pb2, challenges_pb2_grpc, common_pb2, jobs_pb2
 from node.wire.jobs import job_to_wire
-from node.workflow import challenge, queries
+from node.workflow import challenge, fault, queries
 from node.workflow.node import Node
 
 if TYPE_CHECKING:
@@ -50,4 +50,9 @@ class ChallengeService(challenges_pb2_grpc.ChallengeServiceServicer):
     async def PostRuling(self, request: challenges_pb2.PostRulingRequest, context: Context) -> jobs_pb2.Job:
         job_id, message = translate.job_id_of(request.job), translate.envelope_from_wire(request.ruling)
         await asyncio.to_thread(challenge.rule, self._node, caller(), job_id, message)
+        return job_to_wire(await asyncio.to_thread(queries.job, self._node, caller(), job_id))
+
+    async def ProveFault(self, request: challenges_pb2.ProveFaultRequest, context: Context) -> jobs_pb2.Job:
+        job_id = translate.job_id_of(request.job)
+        await asyncio.to_thread(fault.prove, self._node, caller(), job_id, request.proof)
         return job_to_wire(await asyncio.to_thread(queries.job, self._node, caller(), job_id))

@@ -26,7 +26,7 @@ from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
 from . import jobs_pb2 as hallmark_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1challmark/v1/challenges.proto\x12\x0bhallmark.v1\x1a\x18hallmark/v1/common.proto\x1a\x16hallmark/v1/jobs.proto\"L\n\x13\x43hallengeJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12(\n\tchallenge\x18\x02 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"9\n\x10ListCasesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"L\n\x11ListCasesResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.hallmark.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x17\x44ownloadCaseFileRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"G\n\x11PostRulingRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12%\n\x06ruling\x18\x02 \x01(\x0b\x32\x15.hallmark.v1.Envelope2\xbc\x02\n\x10\x43hallengeService\x12\x42\n\x0c\x43hallengeJob\x12 .hallmark.v1.ChallengeJobRequest\x1a\x10.hallmark.v1.Job\x12O\n\tListCases\x12\x1d.hallmark.v1.ListCasesRequest\x1a\x1e.hallmark.v1.ListCasesResponse\"\x03\x90\x02\x01\x12S\n\x10\x44ownloadCaseFile\x12$.hallmark.v1.DownloadCaseFileRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x12>\n\nPostRuling\x12\x1e.hallmark.v1.PostRulingRequest\x1a\x10.hallmark.v1.Jobb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1challmark/v1/challenges.proto\x12\x0bhallmark.v1\x1a\x18hallmark/v1/common.proto\x1a\x16hallmark/v1/jobs.proto\"L\n\x13\x43hallengeJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12(\n\tchallenge\x18\x02 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"9\n\x10ListCasesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"L\n\x11ListCasesResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.hallmark.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x17\x44ownloadCaseFileRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"G\n\x11PostRulingRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12%\n\x06ruling\x18\x02 \x01(\x0b\x32\x15.hallmark.v1.Envelope\"/\n\x11ProveFaultRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05proof\x18\x02 \x01(\x0c\x32\xfc\x02\n\x10\x43hallengeService\x12\x42\n\x0c\x43hallengeJob\x12 .hallmark.v1.ChallengeJobRequest\x1a\x10.hallmark.v1.Job\x12O\n\tListCases\x12\x1d.hallmark.v1.ListCasesRequest\x1a\x1e.hallmark.v1.ListCasesResponse\"\x03\x90\x02\x01\x12S\n\x10\x44ownloadCaseFile\x12$.hallmark.v1.DownloadCaseFileRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x12>\n\nPostRuling\x12\x1e.hallmark.v1.PostRulingRequest\x1a\x10.hallmark.v1.Job\x12>\n\nProveFault\x12\x1e.hallmark.v1.ProveFaultRequest\x1a\x10.hallmark.v1.Jobb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADCASEFILEREQUEST']._serialized_end=383
   _globals['_POSTRULINGREQUEST']._serialized_start=385
   _globals['_POSTRULINGREQUEST']._serialized_end=456
-  _globals['_CHALLENGESERVICE']._serialized_start=459
-  _globals['_CHALLENGESERVICE']._serialized_end=775
+  _globals['_PROVEFAULTREQUEST']._serialized_start=458
+  _globals['_PROVEFAULTREQUEST']._serialized_end=505
+  _globals['_CHALLENGESERVICE']._serialized_start=508
+  _globals['_CHALLENGESERVICE']._serialized_end=888
 # @@protoc_insertion_point(module_scope)

@@ -49,3 +49,11 @@ class PostRulingRequest(_message.Message):
     job: str
     ruling: _common_pb2.Envelope
     def __init__(self, job: _Optional[str] = ..., ruling: _Optional[_Union[_common_pb2.Envelope, _Mapping]] = ...) -> None: ...
+
+class ProveFaultRequest(_message.Message):
+    __slots__ = ("job", "proof")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    proof: bytes
+    def __init__(self, job: _Optional[str] = ..., proof: _Optional[bytes] = ...) -> None: ...

@@ -58,6 +58,11 @@ class ChallengeServiceStub:
                 request_serializer=hallmark_dot_v1_dot_challenges__pb2.PostRulingRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
                 _registered_method=True)
+        self.ProveFault = channel.unary_unary(
+                '/hallmark.v1.ChallengeService/ProveFault',
+                request_serializer=hallmark_dot_v1_dot_challenges__pb2.ProveFaultRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
 
 
 class ChallengeServiceServicer:
@@ -94,6 +99,14 @@ class ChallengeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProveFault(self, request, context):
+        """Ends a job by a proof that its coordinator or its provider broke the protocol. The escrow checks the proof itself and
+        takes the guilty side's bond or stake. Repeating it is harmless.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChallengeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_ChallengeServiceServicer_to_server(servicer, server):
             'PostRuling': grpc.unary_unary_rpc_method_handler(
                     servicer.PostRuling,
                     request_deserializer=hallmark_dot_v1_dot_challenges__pb2.PostRulingRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
+            'ProveFault': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveFault,
+                    request_deserializer=hallmark_dot_v1_dot_challenges__pb2.ProveFaultRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_jobs__pb2.Job.SerializeToString,
             ),
     }
@@ -227,6 +245,33 @@ class ChallengeService:
             target,
             '/hallmark.v1.ChallengeService/PostRuling',
             hallmark_dot_v1_dot_challenges__pb2.PostRulingRequest.SerializeToString,
+            hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveFault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.ChallengeService/ProveFault',
+            hallmark_dot_v1_dot_challenges__pb2.ProveFaultRequest.SerializeToString,
             hallmark_dot_v1_dot_jobs__pb2.Job.FromString,
             options,
             channel_credentials,

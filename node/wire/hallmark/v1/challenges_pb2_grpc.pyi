@@ -47,6 +47,10 @@ class ChallengeServiceStub:
     """
     PostRuling: _grpc.UnaryUnaryMultiCallable[_challenges_pb2.PostRulingRequest, _jobs_pb2.Job]
     """The arbiter's signed Ruling; the escrow follows it. Repeating it is harmless."""
+    ProveFault: _grpc.UnaryUnaryMultiCallable[_challenges_pb2.ProveFaultRequest, _jobs_pb2.Job]
+    """Ends a job by a proof that its coordinator or its provider broke the protocol. The escrow checks the proof itself and
+    takes the guilty side's bond or stake. Repeating it is harmless.
+    """
 
 @_typing.type_check_only
 class ChallengeServiceAsyncStub(ChallengeServiceStub):
@@ -65,6 +69,10 @@ class ChallengeServiceAsyncStub(ChallengeServiceStub):
     """
     PostRuling: _aio.UnaryUnaryMultiCallable[_challenges_pb2.PostRulingRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """The arbiter's signed Ruling; the escrow follows it. Repeating it is harmless."""
+    ProveFault: _aio.UnaryUnaryMultiCallable[_challenges_pb2.ProveFaultRequest, _jobs_pb2.Job]  # type: ignore[assignment]
+    """Ends a job by a proof that its coordinator or its provider broke the protocol. The escrow checks the proof itself and
+    takes the guilty side's bond or stake. Repeating it is harmless.
+    """
 
 class ChallengeServiceServicer(metaclass=_abc_1.ABCMeta):
     """A verdict that a party does not accept: within the window it puts up a bond, and the arbiter whom the terms name repeats
@@ -104,5 +112,15 @@ class ChallengeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
         """The arbiter's signed Ruling; the escrow follows it. Repeating it is harmless."""
+
+    @_abc_1.abstractmethod
+    def ProveFault(
+        self,
+        request: _challenges_pb2.ProveFaultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
+        """Ends a job by a proof that its coordinator or its provider broke the protocol. The escrow checks the proof itself and
+        takes the guilty side's bond or stake. Repeating it is harmless.
+        """
 
 def add_ChallengeServiceServicer_to_server(servicer: ChallengeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
