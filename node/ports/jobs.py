@@ -36,8 +36,8 @@ class Jobs(Protocol):
         *,
         data_set: Digest,
         base_model: Digest,
-        arbiter: str | None = None,
-        price_minor_per_1000_tokens: int = 0,
+        arbiter: str | None,
+        price_minor_per_1000_tokens: int,
     ) -> None:
         """`price_minor_per_1000_tokens` counts trained tokens, rounded down."""
         ...

@@ -41,8 +41,8 @@ class SqlJobs:
         *,
         data_set: Digest,
         base_model: Digest,
-        arbiter: str | None = None,
-        price_minor_per_1000_tokens: int = 0,
+        arbiter: str | None,
+        price_minor_per_1000_tokens: int,
     ) -> None:
         fixed = {
             "data_set": str(data_set),

@@ -48,7 +48,7 @@ def units(engine: Engine) -> SqlUnits:
         for number in range(3):
             unit.data_sets.add(DataSet(f"client-{number}", DATA, 1, 1, 1, 1, 1))
         for job in JOBS:
-            unit.jobs.add(job, data_set=DATA, base_model=DATA, arbiter=ARBITER[job.id])
+            unit.jobs.add(job, data_set=DATA, base_model=DATA, arbiter=ARBITER[job.id], price_minor_per_1000_tokens=1)
             if job.state is State.SETTLED:
                 unit.jobs.record_outcome(job.id, Outcome.ACCEPT)
         unit.commit()

@@ -83,7 +83,7 @@ def test_a_job_id_is_taken_once(world: World) -> None:
     job = world.create()
     stored = world.chain().offer.dataset
     with world.node.units() as unit, pytest.raises(SQLAlchemyError):
-        unit.jobs.add(job, data_set=stored, base_model=OTHER)
+        unit.jobs.add(job, data_set=stored, base_model=OTHER, arbiter=None, price_minor_per_1000_tokens=1)
 
 
 def test_messages_stand_in_their_order_with_their_places_in_the_log(world: World) -> None:
