@@ -362,7 +362,7 @@ def _print_job(job: WireJob) -> None:
         typer.echo(f"  waits for         {job.waits_for}, until {until} UTC; then: {job.on_silence}")
     if job.provider:
         typer.echo(f"  provider          {job.provider}")
-    typer.echo(f"  price             {job.price_minor:,} {job.token}")
+    typer.echo(f"  price             {job.price_minor:,} {job.token} for {job.trained_tokens:,} trained tokens")
     if job.HasField("estimated_finish_time"):
         at = job.progress
         finish = moment(job.estimated_finish_time.ToMilliseconds())

@@ -18,12 +18,19 @@ KINDS: dict[type[contract.EscrowError], type[HallmarkError]] = {
 }
 """The contract's branches -> ours"""
 
+FIXES: dict[type[contract.EscrowError], str] = {
+    contract.InsufficientFunds: "Bring more money in, or wait until what is locked comes back.",
+    contract.RequestReused: "Choose another request id.",
+}
+"""What a caller can do about a refusal, where that does not follow from it."""
+
 
 def translate(refusal: contract.EscrowError) -> HallmarkError:
     """The refusal as a caller above knows it; `facts` keep the exact code, what was expected and what came."""
     kind = next(ours for theirs, ours in KINDS.items() if isinstance(refusal, theirs))
     return kind(
         f"The escrow refuses: {refusal}.",
+        fix=FIXES.get(type(refusal)),
         code=type(refusal).__name__,
         expected=str(refusal.expected),
         actual=str(refusal.actual),

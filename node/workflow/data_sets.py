@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from node.core import dataset
 from node.core.rows import Row
+from node.core.training import TrainingSpec
 from node.crypto.digest import Digest, sha256_digest
 from node.errors import Conflict, InvalidInput, NotFound
 from node.ports.data_sets import DataSet
@@ -93,6 +94,11 @@ def of_owner(unit: UnitOfWork, owner: str, digest: Digest) -> DataSet:
     if found is None:
         raise NotFound(f"You have no data set {digest}.", fix="Upload it first.", field="dataset")
     return found
+
+
+def trained_tokens(data_set: DataSet, training: TrainingSpec) -> int:
+    """Tokens over all epochs, before marks are hidden and rows are held back."""
+    return data_set.tokens * training.epochs
 
 
 def _tokens(node: Node, row: Row) -> int:

@@ -6,7 +6,7 @@ A viewer is a key id, or None for the operator, who sees every job. To whom a jo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from node.core.adapter import FILES
@@ -19,9 +19,12 @@ from node.crypto.signing import Envelope
 from node.errors import Conflict, NotFound
 from node.ports.jobs import JobFilter
 from node.ports.unit_of_work import UnitOfWork
+from node.workflow.data_sets import of_owner, trained_tokens
 from node.workflow.node import Node
 from node.workflow.settle import RECEIPT_FILE
 
+#: States in which there may be a verdict.
+JUDGED = (State.EVALUATED, State.CHALLENGED, State.SETTLED)
 #: What each silence means to the parties, before it has happened.
 FORETOLD = {
     OnSilence.NOTHING: "The quote runs out.",
@@ -45,6 +48,7 @@ class JobView:
     """A job with what its messages and events say of it.
 
     Attributes:
+        trained_tokens: of the data set over all epochs.
         trained: the last report of the provider that trains.
         verdict: the coordinator's, from the evaluation on.
         settled: the outcome that moved the money: an arbiter may have overturned the verdict.
@@ -53,6 +57,7 @@ class JobView:
 
     job: Job
     offer: Offer
+    trained_tokens: int
     trained: JobEvent | None = None
     verdict: Verdict | None = None
     settled: Outcome | None = None
@@ -78,22 +83,21 @@ class JobView:
 def job(node: Node, viewer: str | None, job_id: str) -> JobView:
     """Raises NotFound."""
     with node.units(read_only=True) as unit:
-        found = visible(unit, viewer, job_id)
+        view = view_of(unit, visible(unit, viewer, job_id))
+        view = replace(view, trained=unit.events.last_progress(job_id))
+        if view.job.state not in JUDGED:
+            return view
         chain = unit.messages.chain(job_id)
         given, settled = _find(chain, VerdictGiven), _find(chain, Settled)
         files = unit.files.all(job_id) if settled and settled.outcome is Outcome.ACCEPT else {}
-        return JobView(
-            found,
-            _find(chain, Offer),
-            unit.events.last_progress(job_id),
-            given.verdict if given else None,
-            settled.outcome if settled else None,
-            tuple(
-                AdapterFile(name, digest, node.blobs.size_bytes(digest))
-                for name, digest in sorted(files.items())
-                if name in FILES
-            ),
-        )
+    return replace(
+        view,
+        verdict=given.verdict if given else None,
+        settled=settled.outcome if settled else None,
+        adapter=tuple(
+            AdapterFile(name, files[name], node.blobs.size_bytes(files[name])) for name in sorted(FILES & files.keys())
+        ),
+    )
 
 
 def jobs(node: Node, wanted: JobFilter, *, after: str, limit: int) -> list[JobView]:
@@ -103,10 +107,13 @@ def jobs(node: Node, wanted: JobFilter, *, after: str, limit: int) -> list[JobVi
         InvalidInput: `after` is none of these jobs.
     """
     with node.units(read_only=True) as unit:
-        return [
-            JobView(found, _find([unit.messages.find(found.id, 0)], Offer))
-            for found in unit.jobs.page(wanted, after=after, limit=limit)
-        ]
+        return [view_of(unit, found) for found in unit.jobs.page(wanted, after=after, limit=limit)]
+
+
+def view_of(unit: UnitOfWork, job: Job) -> JobView:
+    """A job with what its offer says of it."""
+    offer: Offer = _find([unit.messages.find(job.id, 0)], Offer)
+    return JobView(job, offer, trained_tokens(of_owner(unit, job.client, offer.dataset), offer.training))
 
 
 def events(node: Node, viewer: str | None, job_id: str, *, after: int) -> tuple[Job, list[JobEvent]]:

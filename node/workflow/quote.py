@@ -22,7 +22,7 @@ from node.errors import IntegrityFailure, InvalidInput
 from node.ports.data_sets import DataSet
 from node.workflow import data_sets
 from node.workflow.node import Node, Tariff
-from node.workflow.submit import asked_rows, check_offer, trained_tokens
+from node.workflow.submit import asked_rows, check_offer
 
 JOB_ID_BYTES = 10
 
@@ -98,7 +98,7 @@ def quote(node: Node, caller: str, wish: Wish) -> Quote:
         offer,
         missing_minor=max(0, offer.money.price_minor - account.available_minor),
         rows=stored.rows,
-        trained_tokens=trained_tokens(stored, training),
+        trained_tokens=data_sets.trained_tokens(stored, training),
         verified_rows=asked_rows(offer.policy),
     )
 
@@ -138,4 +138,4 @@ def overridden(default: T, given: Mapping[str, Any], name: str) -> T:
 
 
 def _price(tariff: Tariff, stored: DataSet, training: TrainingSpec) -> int:
-    return max(1, -(-tariff.price_minor * trained_tokens(stored, training) // 1000))
+    return max(1, -(-tariff.price_minor * data_sets.trained_tokens(stored, training) // 1000))

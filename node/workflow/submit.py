@@ -10,7 +10,6 @@ from node.core.messages import EMPTY, Offer, accept
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP
 from node.core.receipt import log_leaf
-from node.core.training import TrainingSpec
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, InvalidInput, PermissionRefused
 from node.marking.layout import check_fits, check_learnable
@@ -18,7 +17,7 @@ from node.ports.data_sets import DataSet
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import data_sets, record
 from node.workflow.node import Node
-from node.workflow.queries import JobView
+from node.workflow.queries import JobView, view_of
 
 ROWS_USED_BEFORE = (
     "Marks were hidden in these rows for another job before; a copy with other marks would give both away."
@@ -52,22 +51,22 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
     with node.units(read_only=True) as unit:  # looking at rows may take seconds: no writer shall wait for that
         # 2
         if known := _known(unit, envelope, job_id):
-            return JobView(known, offer)
+            return view_of(unit, known)
         # 3
         check_offer(node, unit, caller, offer)
     with node.units() as unit:
         if known := _known(unit, envelope, job_id):
-            return JobView(known, offer)
+            return view_of(unit, known)
         stored = _unused(unit, caller, offer)
         # 4
-        now_ms = node.clock.now_ms()
+        now_ms, tokens = node.clock.now_ms(), data_sets.trained_tokens(stored, offer.training)
         job = offered(job_id, caller, offer.deadlines, now_ms)
         unit.jobs.add(
             job,
             data_set=offer.dataset,
             base_model=offer.base_model,
             arbiter=offer.arbiter,
-            price_minor_per_1000_tokens=1000 * offer.money.price_minor // trained_tokens(stored, offer.training),
+            price_minor_per_1000_tokens=1000 * offer.money.price_minor // tokens,
         )
         unit.messages.append(job_id, envelope, unit.log.append(log_leaf(envelope)))
         open_seconds = offer.deadlines.commit_seconds + offer.deadlines.assign_seconds
@@ -81,7 +80,7 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
         record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
         if not validate_only:
             unit.commit()
-    return JobView(job, offer)
+        return view_of(unit, job)
 
 
 def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
@@ -121,11 +120,6 @@ def _unused(unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
     if unit.jobs.used_before(offer.dataset, other_than=offer.link.job):
         raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
     return stored
-
-
-def trained_tokens(stored: DataSet, training: TrainingSpec) -> int:
-    """Tokens over all epochs, before marks are hidden and rows are held back."""
-    return stored.tokens * training.epochs
 
 
 def check_addressed(node: Node, offer: Offer) -> None:

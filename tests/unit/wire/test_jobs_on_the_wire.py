@@ -49,32 +49,33 @@ def test_an_event_says_what_kind_it_is() -> None:
 def test_a_waiting_job_says_who_must_act_until_when_and_what_happens_otherwise(offer: Offer) -> None:
     for state in SILENCE:
         job = Job("job-1", state, "client", "provider", Deadlines(), 1_000, 61_500)
-        wire = jobs.job_to_wire(JobView(job, offer))
+        wire = jobs.job_to_wire(JobView(job, offer, 900))
         assert (wire.name, wire.client, wire.provider) == ("jobs/job-1", "client", "provider")
         assert (wire.create_time.ToMilliseconds(), wire.due_time.ToMilliseconds()) == (1_000, 61_500)
         assert wire.waits_for == SILENCE[state].actor.value
         assert wire.on_silence.endswith(".")
+        assert wire.trained_tokens == 900
 
 
 def test_an_ended_job_waits_for_nobody(offer: Offer) -> None:
-    ended = jobs.job_to_wire(JobView(Job("job-1", State.EXPIRED, "client", None, Deadlines(), 1_000, None), offer))
+    ended = jobs.job_to_wire(JobView(Job("job-1", State.EXPIRED, "client", None, Deadlines(), 1_000, None), offer, 900))
     assert (ended.provider, ended.waits_for, ended.on_silence, ended.HasField("due_time")) == ("", "", "", False)
 
 
 def test_training_finishes_when_its_pace_says(offer: Offer) -> None:
     deadlines = Deadlines(train_seconds=100)
     job = Job("job-1", State.TRAINING, "client", "provider", deadlines, 0, 1_000_000)  # so it began at 900 s
-    view = JobView(job, offer, JobEvent(5, 930_000, State.TRAINING, "Step 3 of 9.", PROGRESS))
+    view = JobView(job, offer, 900, JobEvent(5, 930_000, State.TRAINING, "Step 3 of 9.", PROGRESS))
     assert view.estimated_finish_ms == 990_000
     wire = jobs.job_to_wire(view)
     assert (wire.estimated_finish_time.ToMilliseconds(), wire.progress.step) == (990_000, 3)
-    assert JobView(job, offer).estimated_finish_ms is None
+    assert JobView(job, offer, 900).estimated_finish_ms is None
 
 
 def test_files_of_an_accepted_adapter_are_named_with_their_sizes(offer: Offer) -> None:
     job = Job("job-1", State.SETTLED, "client", "provider", Deadlines(), 0, None)
     file = AdapterFile("adapter_config.json", digest("test", b"x"), 7)
-    (named,) = jobs.job_to_wire(JobView(job, offer, settled=Outcome.ACCEPT, adapter=(file,))).adapter_files
+    (named,) = jobs.job_to_wire(JobView(job, offer, 900, settled=Outcome.ACCEPT, adapter=(file,))).adapter_files
     assert (named.name, named.digest, named.size_bytes) == (file.name, str(file.digest), 7)
 
 
