@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from node.crypto.digest import Digest, sha256_digest
 from node.errors import Conflict, IntegrityFailure, NotFound, Unavailable
 
 _PIECE_BYTES = 1 << 20
+_ABANDONED_SECONDS = 86_400
 
 
 class FolderBlobs:
@@ -22,6 +24,7 @@ class FolderBlobs:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._staging = folder / "staged"
+        self._sweep()
 
     def put(self, data: bytes) -> Digest:
         digest = sha256_digest(data)
@@ -84,6 +87,13 @@ class FolderBlobs:
 
     def discard(self, upload_id: str) -> None:
         self._staged(upload_id).unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Removes what processes that died in the middle of a blob left behind."""
+        for partial in self._folder.glob("*.partial"):
+            with suppress(FileNotFoundError):  # another process sweeps, too
+                if time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS:
+                    partial.unlink()
 
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest.hex

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,16 @@ def test_no_room_while_staging_is_said(tmp_path: Path) -> None:
     os.rmdir(tmp_path / "blobs")  # noqa: PTH106 - the folder of a store vanishes under it
     with pytest.raises(Unavailable, match="could not be stored"):
         blobs.stage("a", 0, b"x")
+
+
+def test_what_a_dead_process_left_half_done_is_swept_up_a_day_later(tmp_path: Path) -> None:
+    yesterday, now = tmp_path / "a.1-1.partial", tmp_path / "b.1-1.partial"
+    for file in (yesterday, now):
+        file.write_bytes(b"half")
+    long_ago = time.time() - 90_000
+    os.utime(yesterday, (long_ago, long_ago))
+    FolderBlobs(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [now.name]
 
 
 STAGES_UNTIL_KILLED = """
