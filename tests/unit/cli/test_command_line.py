@@ -37,7 +37,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def receipt_file(world: World, tmp_path: Path) -> Path:
     file = tmp_path / "job.receipt.json"
-    file.write_bytes(queries.receipt(world.node, JOB))
+    file.write_bytes(queries.receipt(world.node, None, JOB))
     return file
 
 

@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def act(world: World, policy: Policy) -> Act:
     world.create(world.offer(policy=policy))
     world.advance_to(State.SETTLED)
-    checked = receipt.check(queries.receipt(world.node, JOB), world.trust)
+    checked = receipt.check(queries.receipt(world.node, None, JOB), world.trust)
     return Act(PARTS[0], JOB, checked, Path("job.receipt.json"), (0, 1), (1, 0))
 
 
