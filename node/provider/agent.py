@@ -286,6 +286,7 @@ class Agent:
             while not training.done():  # again and again, for it may only be about to start
                 self._cancel_training()
                 await asyncio.wait({training}, timeout=1)
+            training.exception()  # of one that was cancelled, nobody else asks how it ended
         self._work.keep_adapter(held, scratch)
 
     def _note(self, progress: Progress) -> None:
