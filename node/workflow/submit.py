@@ -80,7 +80,7 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
         record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
         if not validate_only:
             unit.commit()
-        return view_of(unit, job)
+    return JobView(job, offer, tokens)
 
 
 def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
