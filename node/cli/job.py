@@ -110,7 +110,7 @@ def create(
         if not as_json:
             _print_quote(offer, figures)
         if not check_only:
-            question = f"Sign this offer and put {figures.price_minor:,} {figures.token} on hold?"
+            question = f"Sign this offer and put {offer.money.price_minor:,} {offer.money.token} on hold?"
             party.confirm(question, yes=yes)
         job = await client.create_job(offer, validate_only=check_only)
         if check_only or no_watch:
@@ -329,27 +329,28 @@ async def _print_events(client: Client, name: str, after: int) -> None:
 
 
 def _print_quote(offer: Offer, figures: Quote) -> None:
-    policy, training = offer.policy, offer.training
+    """What is about to be signed, told by the offer itself; the figures only count."""
+    money, policy, training = offer.money, offer.policy, offer.training
+    pairs = ", and the pairs'" if policy.pairs_decide else ""
     typer.echo(f"Job {offer.link.job} over {figures.row_count:,} rows:")
     typer.echo(
-        f"  price             {figures.price_minor:,} {figures.token}; the provider stakes {figures.stake_minor:,}, "
-        f"the coordinator {figures.bond_minor:,}, and takes {figures.fee_minor:,} for its evaluation"
+        f"  price             {money.price_minor:,} {money.token}; the provider stakes {money.stake_minor:,}, "
+        f"the coordinator {money.bond_minor:,}, whose evaluation costs {money.fee_minor:,}"
     )
     typer.echo(
         f"  training          {training.epochs} epochs, {figures.trained_tokens:,} tokens, LoRA rank "
-        f"{training.lora_rank}; within {offer.deadlines.train_seconds:,} s"
+        f"{training.lora_rank}, within {offer.deadlines.train_seconds:,} s"
     )
     typer.echo(
-        f"  hidden            {figures.mark_rows:,} marks in {policy.groups} groups; {figures.held_back_rows:,} rows "
-        "are held back"
+        f"  hidden            {policy.marks:,} marks in {policy.groups} groups; {policy.pairs:,} rows are held back"
     )
     typer.echo(
-        f"  ACCEPT            from {policy.accept_at} groups on{', and the pairs' if policy.pairs_decide else ''}; "
-        f"guessed with 10^{policy.log10_alpha} at most; {figures.verified_rows:,} rows are asked for"
+        f"  ACCEPT            needs {policy.accept_at} {policy.deciding_test.value}{pairs}; guessing does it with 10^{policy.log10_alpha} at "
+        f"most; {figures.verified_rows:,} prompts and rows are verified"
     )
-    typer.echo(f"  arbiter           {offer.arbiter or 'none: the verdict cannot be challenged'}")
+    typer.echo(f"  arbiter           {offer.arbiter or 'none: nobody can challenge the verdict'}")
     if figures.missing_minor:
-        typer.echo(f"  missing           {figures.missing_minor:,} {figures.token} on your account")
+        typer.echo(f"  missing           {figures.missing_minor:,} {money.token} on your account")
 
 
 def _print_job(job: WireJob) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from node.cli import options
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -51,6 +53,9 @@ def ask(act: Callable[[Client], Awaitable[T]], *, home: Path | None, coordinator
     except InvalidInput as fault:
         tell_violations(fault.violations)
         raise
+    except KeyboardInterrupt:
+        typer.echo("hallmark: interrupted; what the coordinator was told stays.", err=True)
+        raise typer.Exit(options.INTERRUPTED) from None
 
 
 def tell_violations(violations: tuple[tuple[str, str], ...]) -> None:

@@ -51,6 +51,8 @@ from node.wire.jobs import event_from_wire
 #: Well below the 4 MiB that a piece may have: a lost one is sent again.
 PIECE_BYTES = 1 << 20
 ATTEMPTS = 4
+#: A coordinator takes a minute for every 100,000 rows or so, and reads one data set after the other.
+READING_SECONDS = 600.0
 #: A stream without a word for so long is dead: watches say something every 15 seconds.
 SILENT_SECONDS = 45.0
 #: A watch is taken up again until nobody has answered for so long.
@@ -133,7 +135,7 @@ class Client:
         """Uploads JSON Lines and makes a data set of them. Raises InvalidInput naming the wrong lines."""
         upload = await self.upload(data, report=report)
         request = datasets_pb2.CreateDatasetRequest(upload=upload.name, validate_only=validate_only)
-        return await _answer(lambda: self._data_sets.CreateDataset(request))
+        return await _answer(lambda: self._data_sets.CreateDataset(request, timeout=READING_SECONDS))
 
     async def data_set(self, name: str) -> datasets_pb2.Dataset:
         return await _answer(lambda: self._data_sets.GetDataset(datasets_pb2.GetDatasetRequest(name=name)))
@@ -188,8 +190,7 @@ class Client:
             ("data set", f"datasets/{offer.dataset}", data_set),
             ("client's key", offer.client_key_hex, request.client_key_hex),
             ("coordinator", offer.coordinator, self._identity.coordinator),
-            ("price", offer.money.price_minor, price_minor or quoted.price_minor),
-            ("stake", offer.money.stake_minor, quoted.stake_minor),
+            ("price", offer.money.price_minor, price_minor or offer.money.price_minor),
             ("arbiter", offer.arbiter, arbiter or offer.arbiter),
         ]
         for name, given in (("training", training), ("policy", policy), ("deadlines", deadlines)):

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from node.errors import HallmarkError
 from node.ports.unit_of_work import Units
 
 log = logging.getLogger(__name__)
@@ -46,8 +45,8 @@ class Watches:
         while self._bells:
             try:
                 number, happened = await asyncio.to_thread(self._read, number)
-            except HallmarkError as fault:
-                log.warning("watched jobs could not be looked at: %s", fault)
+            except Exception:  # nothing may end this: watchers that are here already would never be told again
+                log.exception("watched jobs could not be looked at")
             else:
                 self._ring(happened)
             await asyncio.sleep(LOOK_SECONDS)

@@ -23,6 +23,8 @@ def make_of_upload(node: Node, owner: str, digest: Digest, *, validate_only: boo
     """
     with node.units(read_only=True) as unit:
         upload = complete_of(unit, owner, digest)
+        if known := unit.data_sets.find(owner, digest):
+            return known
     if upload.size_bytes > dataset.MAX_BYTES:
         raise InvalidInput(
             f"A data set has at most {dataset.MAX_BYTES} bytes.", field="upload", actual=upload.size_bytes

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 class DatasetService(datasets_pb2_grpc.DatasetServiceServicer):
     def __init__(self, node: Node) -> None:
         self._node = node
+        #: Reading rows keeps a core and a thread busy for long: one after the other, so that short calls find theirs.
+        self._reading = asyncio.Semaphore(1)
 
     async def CreateDataset(self, request: datasets_pb2.CreateDatasetRequest, context: Context) -> datasets_pb2.Dataset:
-        made = await asyncio.to_thread(
-            data_sets.make_of_upload,
-            self._node,
-            caller(),
-            digest_of(request.upload, "uploads"),
-            validate_only=request.validate_only,
-        )
+        digest = digest_of(request.upload, "uploads")
+        async with self._reading:
+            made = await asyncio.to_thread(
+                data_sets.make_of_upload, self._node, caller(), digest, validate_only=request.validate_only
+            )
         return data_set_to_wire(made)
 
     async def GetDataset(self, request: datasets_pb2.GetDatasetRequest, context: Context) -> datasets_pb2.Dataset:
