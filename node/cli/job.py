@@ -331,7 +331,7 @@ async def _print_events(client: Client, name: str, after: int) -> None:
 def _print_quote(offer: Offer, figures: Quote) -> None:
     """What is about to be signed, told by the offer itself; the figures only count."""
     money, policy, training = offer.money, offer.policy, offer.training
-    pairs = ", and the pairs'" if policy.pairs_decide else ""
+    needed = f"{policy.accept_at} {policy.deciding_test.value}{', and the pairs' if policy.pairs_decide else ''}"
     typer.echo(f"Job {offer.link.job} over {figures.row_count:,} rows:")
     typer.echo(
         f"  price             {money.price_minor:,} {money.token}; the provider stakes {money.stake_minor:,}, "
@@ -345,8 +345,8 @@ def _print_quote(offer: Offer, figures: Quote) -> None:
         f"  hidden            {policy.marks:,} marks in {policy.groups} groups; {policy.pairs:,} rows are held back"
     )
     typer.echo(
-        f"  ACCEPT            needs {policy.accept_at} {policy.deciding_test.value}{pairs}; guessing does it with 10^{policy.log10_alpha} at "
-        f"most; {figures.verified_rows:,} prompts and rows are verified"
+        f"  ACCEPT            needs {needed}; guessing reaches that with 10^{policy.log10_alpha} at most; "
+        f"{figures.verified_rows:,} prompts and rows are verified"
     )
     typer.echo(f"  arbiter           {offer.arbiter or 'none: nobody can challenge the verdict'}")
     if figures.missing_minor:
