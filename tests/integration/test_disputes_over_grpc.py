@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import pytest
 from fakes.inference import LearningEngine
-from fakes.world import BASE_MODEL, FUNDS_MINOR, JOB, MONEY, ROWS, World, build, key
+from fakes.serving import Serving, serve
+from fakes.world import BASE_MODEL, FUNDS_MINOR, JOB, MONEY, ROWS, build, key
 
-from node import bootstrap
 from node.arbiter.agent import Agent, check_material
 from node.cli import app
 from node.client.log import LogReader, advance
-from node.coordinator import server
 from node.core import dataset, receipt
 from node.core.adapter import FILES, WEIGHTS
 from node.core.job import Actor, State
@@ -31,70 +30,37 @@ from node.storage import tls
 from node.storage.checkpoints import KeptCheckpoints
 from node.storage.keys import read_trust
 from node.wire.channel import open_channel
-from node.workflow import prepare, queries, record
-
-NAMES = ("coordinator", "log", "client", "provider", "arbiter", "operator")
+from node.workflow import prepare, queries, transparency
 
 
 @dataclass(slots=True)
-class Serving:
-    """A coordinator that serves from a thread. `home` is its operator's, and on this machine everybody's."""
+class Arbiter:
+    """An arbiter's agent at a coordinator, with an engine that learns by heart."""
 
-    world: World
-    home: Path
-    address: str
+    serving: Serving
 
-    def agent(self, channel: object, engine: LearningEngine | None = None) -> Agent:
+    def agent(self, channel: grpc.aio.Channel) -> Agent:
         return Agent(
-            channel,  # type: ignore[arg-type]
+            channel,
             key("arbiter"),
-            coordinators=self.world.node.trusted,
+            coordinators=self.serving.world.node.trusted,
             base_model=BASE_MODEL,
-            adapters=self.world.node.adapters,
-            engine=engine or LearningEngine(BASE_MODEL),
+            adapters=self.serving.world.node.adapters,
+            engine=LearningEngine(BASE_MODEL),
         )
 
     async def rule(self) -> str:
-        """What an arbiter tells that rules on the one case there is."""
+        """What it tells after it ruled on the one case there is."""
         told: list[str] = []
-        async with open_channel(self.address, tls.identity(self.home, Role.ARBITER)) as channel:
+        async with open_channel(self.serving.address, tls.identity(self.serving.home, Role.ARBITER)) as channel:
             await self.agent(channel).run(told.append, once=True)
         return told[0]
 
 
-def serve(world: World, folder: Path) -> Iterator[Serving]:
-    home = folder / "home"
-    for name in NAMES:
-        file = home / "keys" / f"{name}.pem"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(key(name).to_pem())
-    tls.make_operator(home, ["127.0.0.1"], now_ms=bootstrap.SystemClock().now_ms())
-    up, ports = threading.Event(), list[int]()
-    stop: list[asyncio.Event] = []
-    loop = asyncio.new_event_loop()
-
-    async def run() -> None:
-        built = server.build_server(world.node, "127.0.0.1:0", bootstrap.access(home))
-        await built.server.start()
-        stop.append(asyncio.Event())
-        ports.append(built.port)
-        up.set()
-        await stop[0].wait()
-        await built.server.stop(grace=None)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    assert up.wait(20)
-    yield Serving(world, home, f"127.0.0.1:{ports[0]}")
-    loop.call_soon_threadsafe(stop[0].set)
-    thread.join()
-    loop.close()
-    world.database.dispose()
-
-
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    yield from serve(build(tmp_path), tmp_path)
+    with serve(build(tmp_path), tmp_path / "home") as running:
+        yield running
 
 
 def hallmark(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -126,7 +92,7 @@ def test_a_challenge_by_command_is_ruled_on_by_the_arbiters_agent(
     ):
         assert part in told
     assert serving.world.job().state is State.CHALLENGED
-    assert "ACCEPT stands, and the provider loses" in asyncio.run(serving.rule())
+    assert "ACCEPT stands, and the provider loses" in asyncio.run(Arbiter(serving).rule())
     checked = receipt.check(queries.receipt(serving.world.node, None, JOB), serving.world.trust)
     assert checked.standing == Standing(Outcome.ACCEPT, Actor.PROVIDER)
     assert hallmark(monkeypatch, "challenge", JOB, *where, "--yes") == 9
@@ -154,7 +120,7 @@ def test_a_coordinator_that_serves_another_adapter_than_it_judged_loses_its_bond
             unit.files.remove(JOB, name)
             unit.files.put(JOB, name, other)
         unit.commit()
-    assert "cannot be repeated; INCONCLUSIVE stands, and the coordinator loses" in asyncio.run(serving.rule())
+    assert "cannot be repeated; INCONCLUSIVE stands, and the coordinator loses" in asyncio.run(Arbiter(serving).rule())
     ruling: Ruling = world.chain().find(Ruling)
     assert ruling.judgement is None
 
@@ -165,7 +131,7 @@ def test_an_arbiter_rules_on_nothing_but_its_own_open_cases(serving: Serving) ->
 
     async def rule() -> None:
         async with open_channel(serving.address, tls.identity(serving.home, Role.ARBITER)) as channel:
-            agent = serving.agent(channel)
+            agent = Arbiter(serving).agent(channel)
             with pytest.raises(Conflict, match="waits for no ruling"):
                 await agent.rule(JOB)
             with pytest.raises(NotFound):
@@ -255,48 +221,41 @@ def test_a_forked_log_is_caught_and_proven_to_anybody(
     first.advance_to(kept_state)
     second.create(second.offer(ROWS[1:]))
     second.advance_to(State.UPLOADED)
-    running = serve(second, tmp_path)
-    serving = next(running)
-    for world in (first, second):
-        assert world.trust == read_trust(serving.home / "trust.json")
-    with first.node.units() as unit:
-        KeptCheckpoints(serving.home, first.trust).keep(record.checkpoint(first.node, unit))
-    command = ("log", "checkpoint", "--coordinator", serving.address, "--home", str(serving.home))
-    assert hallmark(monkeypatch, *command) == 3
-    assert "signed two histories" in capsys.readouterr().err
-    (proof,) = (serving.home / "equivocations").iterdir()
-    assert hallmark(monkeypatch, "log", "verify", str(proof), "--home", str(serving.home)) == 0
-    assert "Proven: The log of" in capsys.readouterr().out
-    accuse = ("log", "accuse", JOB, "--coordinator", serving.address, "--home", str(serving.home))
-    assert hallmark(monkeypatch, *accuse) == 3
-    assert "show no fault" in capsys.readouterr().err
-    assert hallmark(monkeypatch, *accuse, "--evidence", str(proof), "--as", "provider") == 0
-    assert second.job().state is State.FAULTED
-    assert second.available(second.client) == FUNDS_MINOR
-    assert second.available(second.node.key) == FUNDS_MINOR - MONEY.bond_minor
-    proof.write_bytes(proof.read_bytes()[:-1])
-    assert hallmark(monkeypatch, "log", "verify", str(proof), "--home", str(serving.home)) == 3
+    with serve(second, tmp_path / "home") as serving:
+        assert first.trust == second.trust == read_trust(serving.home / "trust.json")
+        KeptCheckpoints(serving.home, first.trust).keep(transparency.checkpoint(first.node))
+        where = ("--coordinator", serving.address, "--home", str(serving.home))
+        assert hallmark(monkeypatch, "log", "checkpoint", *where) == 3
+        assert "signed two histories" in capsys.readouterr().err
+        (proof,) = (serving.home / "equivocations").iterdir()
+        verify = ("log", "verify", str(proof), "--home", str(serving.home))
+        assert hallmark(monkeypatch, *verify) == 0
+        assert "Proven: The log of" in capsys.readouterr().out
+        assert hallmark(monkeypatch, "log", "accuse", JOB, *where) == 3
+        assert "show no fault" in capsys.readouterr().err
+        assert hallmark(monkeypatch, "log", "accuse", JOB, *where, "--evidence", str(proof), "--as", "provider") == 0
+        assert second.job().state is State.FAULTED
+        assert second.available(second.client) == FUNDS_MINOR
+        assert second.available(second.node.key) == FUNDS_MINOR - MONEY.bond_minor
+        proof.write_bytes(proof.read_bytes()[:-1])
+        assert hallmark(monkeypatch, *verify) == 3
     first.database.dispose()
-    next(running, None)
 
 
 def test_a_truncated_log_is_refused(tmp_path: Path) -> None:
     first, second = build(_made(tmp_path / "first")), build(_made(tmp_path / "second"))
     first.advance_to(State.TRAINING)
     second.create()
-    running = serve(second, tmp_path)
-    serving = next(running)
-    with first.node.units() as unit:
-        kept = [record.checkpoint(first.node, unit)]
+    kept = [transparency.checkpoint(first.node)]
 
-    async def ask() -> None:
+    async def ask(serving: Serving) -> None:
         async with open_channel(serving.address, tls.identity(serving.home, Role.CLIENT)) as channel:
             with pytest.raises(IntegrityFailure, match="shrunk"):
                 await advance(LogReader(channel), kept, first.trust)
 
-    asyncio.run(ask())
+    with serve(second, tmp_path / "home") as serving:
+        asyncio.run(ask(serving))
     first.database.dispose()
-    next(running, None)
 
 
 def test_two_receipts_of_two_histories_prove_equivocation_without_asking_anybody(tmp_path: Path) -> None:
