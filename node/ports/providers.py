@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,11 +39,7 @@ class Providers(Protocol):
     def find(self, key_id: str) -> Provider | None: ...
 
     def seen(self, key_id: str, now_ms: int) -> None:
-        """Notes a sign of life of a registered provider."""
-        ...
-
-    def page(self, *, after: str, limit: int) -> Sequence[Provider]:
-        """Providers in the order of their key ids, after one of them ("" is the start)."""
+        """Notes a sign of life of a registered provider, to the minute: most calls write nothing."""
         ...
 
     def record(self, key_id: str) -> Record: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import Connection, func, select, update
@@ -11,6 +10,9 @@ from node.core.job import ENDS, State
 from node.core.verdict import Outcome
 from node.ports.providers import Provider, Record
 from node.storage.schema import jobs, providers
+
+
+SEEN_EVERY_MS = 60_000
 
 
 class SqlProviders:
@@ -30,11 +32,8 @@ class SqlProviders:
         return Provider(**row) if row else None
 
     def seen(self, key_id: str, now_ms: int) -> None:
-        self._connection.execute(update(providers).where(providers.c.key_id == key_id).values(last_seen_ms=now_ms))
-
-    def page(self, *, after: str, limit: int) -> Sequence[Provider]:
-        query = select(providers).where(providers.c.key_id > after).order_by(providers.c.key_id).limit(limit)
-        return [Provider(**row) for row in self._connection.execute(query).mappings()]
+        long_ago = (providers.c.key_id == key_id) & (providers.c.last_seen_ms <= now_ms - SEEN_EVERY_MS)
+        self._connection.execute(update(providers).where(long_ago).values(last_seen_ms=now_ms))
 
     def record(self, key_id: str) -> Record:
         query = (

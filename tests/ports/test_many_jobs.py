@@ -136,7 +136,7 @@ CALLS: dict[str, Callable[[UnitOfWork], object]] = {
     "watch all": lambda unit: (unit.events.last_number(), unit.events.jobs_after(3)),
     "log": lambda unit: (unit.log.append(b"a"), unit.log.append(b"b"), unit.log.inclusion(0, 2)),
     "record": lambda unit: unit.providers.record("p"),
-    "seen": lambda unit: (unit.providers.seen("p", 1), unit.providers.page(after="a", limit=5)),
+    "seen": lambda unit: unit.providers.seen("p", 1),
     "register": lambda unit: unit.providers.register(Provider("p", "", "", 1, 1)),
     "data sets": lambda unit: unit.data_sets.page("client-1", after=str(DATA), limit=5),
     "data set": lambda unit: (unit.data_sets.find("client-1", DATA), unit.data_sets.in_use("client-1", DATA)),

@@ -136,14 +136,13 @@ def test_a_provider_may_renew_what_it_says_of_itself_but_not_since_when_it_is_kn
     unit.providers.register(Provider("a", "first", "{}", 1, 1))
     unit.providers.register(Provider("a", "second", '{"gpus":1}', 5, 5))
     assert unit.providers.find("a") == Provider("a", "second", '{"gpus":1}', 1, 5)
-    unit.providers.seen("a", 9)
-    unit.providers.seen("nobody", 9)
-    assert unit.providers.find("a") == Provider("a", "second", '{"gpus":1}', 1, 9)
     assert unit.providers.record("a") == Record()
 
 
-def test_providers_are_listed_a_page_at_a_time(unit: UnitOfWork) -> None:
-    for name in "cab":
-        unit.providers.register(Provider(name, name, "{}", 1, 1))
-    assert [each.key_id for each in unit.providers.page(after="", limit=2)] == ["a", "b"]
-    assert [each.key_id for each in unit.providers.page(after="b", limit=2)] == ["c"]
+def test_a_sign_of_life_is_noted_to_the_minute(unit: UnitOfWork) -> None:
+    unit.providers.register(Provider("a", "a", "{}", 1, 5))
+    for time_ms, noted_ms in ((60_004, 5), (60_005, 60_005), (60_006, 60_005)):
+        unit.providers.seen("a", time_ms)
+        assert unit.providers.find("a") == Provider("a", "a", "{}", 1, noted_ms)
+    unit.providers.seen("nobody", 60_005)
+    assert unit.providers.find("nobody") is None
