@@ -85,6 +85,7 @@ def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progre
     with node.units() as unit:
         now_ms = node.clock.now_ms()
         lease, job = leased(unit, caller, job_id, fence)
+        unit.providers.seen(caller, now_ms)
         if job.state in PROVIDERS_TURN:
             lease = unit.leases.extend(lease, now_ms + LEASE_MS)
         if progress is not None and job.state is State.TRAINING:

@@ -57,17 +57,16 @@ def lease_job(
     """
     with node.units() as unit:
         now_ms = node.clock.now_ms()
+        unit.providers.seen(caller, now_ms)
         lease = _held(unit, caller, declined, now_ms)
         if lease is None:
             job = _fallen_silent(unit, caller, declined, now_ms) or _open(
                 node, unit, caller, base_models, declined, least_price_minor_per_1000_tokens
             )
-            if job is None:
-                return None
-            lease = unit.leases.grant(job.id, caller, now_ms + LEASE_MS)
-        messages = tuple(unit.messages.chain(lease.job))
+            lease = unit.leases.grant(job.id, caller, now_ms + LEASE_MS) if job else None
+        messages = tuple(unit.messages.chain(lease.job)) if lease else ()
         unit.commit()
-        return Leased(lease, messages)
+        return Leased(lease, messages) if lease else None
 
 
 def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: Chain, now_ms: int) -> Job:
