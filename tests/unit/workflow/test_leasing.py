@@ -170,7 +170,7 @@ def test_a_provider_that_asks_or_works_is_seen(world: World) -> None:
     register.register_provider(world.node, mine, "barn", SAID)
     for state, act in ((State.OFFERED, lambda: ask(world)), (State.COMMITTED, world.lease), (State.AGREED, world.beat)):
         world.advance_to(state)
-        pass_time(world, 1000)
+        pass_time(world, 10_000)
         act()
         assert register.provider(world.node, mine).provider.last_seen_ms == world.clock.now_ms()
 
