@@ -11,7 +11,7 @@ from node.core.verdict import Outcome
 from node.ports.providers import Provider, Record
 from node.storage.schema import jobs, providers
 
-SEEN_EVERY_MS = 60_000
+SEEN_EVERY_MS = 10_000
 
 
 class SqlProviders:
