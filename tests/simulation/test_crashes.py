@@ -81,6 +81,7 @@ class Scene:
         self.parties = Parties()
         self.work = Work(folder / "provider")
         self.furthest = 0
+        self.died = asyncio.Event()
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.plan = Plan(
@@ -92,6 +93,7 @@ class Scene:
             kill_at="",
         )
         self.plan.clock_file.write_text("0")
+        self.clock = crash.OffsetClock(self.plan.clock_file)
 
     # The coordinator's lives
 
@@ -119,6 +121,7 @@ class Scene:
                 process.kill()
                 process.join()
             self.deaths.left.pop(0)
+            self.died.set()
             self.jump(CLAIM_MS)  # a claim of the dead lasts until its time is over
 
     def _start(self) -> Any:
@@ -168,6 +171,24 @@ class Scene:
             await asked(lambda: provider.withdraw(WITHDRAWN_MINOR, request_id="pay"))
         while self.outcome is not Outcome.ACCEPT and self.adapter_is_here():
             await asyncio.sleep(0.05)
+
+    async def abandoned_life(self) -> None:
+        """As `life`, until the coordinator dies; then nobody does anything but the coordinator that comes after it."""
+        living = asyncio.create_task(self.life())
+        await self.died.wait()
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+        units = self.units()
+        while True:
+            with units(read_only=True) as unit:
+                job = unit.jobs.find(JOB)
+            if job is None or job.ended:
+                return
+            self.jump(max(0, (job.due_at_ms or 0) - self.clock.now_ms()))
+            await asyncio.sleep(0.05)
+
+    def units(self) -> SqlUnits:
+        return SqlUnits(open_engine(self.plan.database_url), ContractEscrow)
 
     async def listening(self) -> None:
         """gRPC would wait a second after it had asked too early."""
@@ -234,8 +255,7 @@ class Scene:
         2. Each step was taken once: every message once, in order, and every call to the escrow.
         3. Nobody works on anything any more, and nothing but what is still needed lies on the disk.
         """
-        units = SqlUnits(open_engine(self.plan.database_url), ContractEscrow)
-        with units(read_only=True) as unit:
+        with self.units()(read_only=True) as unit:
             # 1
             balances = {account.account: account.balance_minor for account in unit.escrow.accounts()}
             gains = [
@@ -327,3 +347,19 @@ async def test_a_coordinator_that_is_killed_at_any_point_loses_nothing(tmp_path:
             except Exception as failure:
                 failures.append(f"{told}: {failure!r}")
     assert failures == []
+
+
+async def test_a_job_that_everybody_abandons_at_a_crash_still_ends(tmp_path: Path) -> None:
+    undisturbed = await lived(tmp_path / "undisturbed", [], Outcome.ACCEPT)
+    points = points_of(undisturbed.plan.trace_file)
+    chosen = points if SAMPLE == "all" else random.Random("abandoned").sample(points, int(SAMPLE) // 3)
+    for number, point in enumerate(chosen):
+        (tmp_path / str(number)).mkdir()
+        scene = Scene(tmp_path / str(number), Deaths([point]), Outcome.ACCEPT)
+        async with asyncio.timeout(LIFE_SECONDS):
+            await scene.beside(scene.abandoned_life())
+        with scene.units()(read_only=True) as unit:
+            accounts = unit.escrow.accounts()
+        assert sum(account.balance_minor for account in accounts) == 0, point
+        assert all(account.held_minor == 0 for account in accounts), point
+        assert all(each.balance_minor == 0 for each in accounts if each.account.startswith("escrow:")), point
