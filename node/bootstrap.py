@@ -338,6 +338,8 @@ def run_arbiter(
         )
         verifier.wait_until_ready()
         asyncio.run(_arbitrate(settings, identity, model, verifier, coordinator, job, once=once, report=report))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:
         stop_local_ray(local_ray)
 
@@ -367,7 +369,11 @@ async def _arbitrate(
             adapters=FolderAdapters(settings.state / "arbiter" / "adapters", model),
             engine=engine,
         )
-        await agent.run(report, once=once) if job is None else report(str(await agent.rule(job)))
+        work = agent.run(report, once=once) if job is None else agent.rule(job)
+        working = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)  # instead of Ray's own handler
+        if ruled := await working:
+            report(str(ruled))
 
 
 def machine() -> Machine:

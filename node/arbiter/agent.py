@@ -106,15 +106,14 @@ class Agent:
             HallmarkError: if `once`, why no ruling came of it. Otherwise no case ends the work on others.
         """
         while True:
-            for job_id in await self._cases():
+            for job_id in await self._cases(once=once):
                 try:
-                    ruled = await self.rule(job_id)
+                    report(str(await self.rule(job_id)))
                 except HallmarkError as fault:
                     if once:
                         raise
                     log.warning("case %s: %s Trying again.", job_id, fault)
                 else:
-                    report(str(ruled))
                     if once:
                         return
             await asyncio.sleep(POLL_SECONDS)
@@ -156,9 +155,15 @@ class Agent:
         whole = Chain((*chain.envelopes, envelope), (*chain.messages, ruling))
         return Ruled(job_id, ruling, standing(whole))
 
-    async def _cases(self) -> list[str]:
+    async def _cases(self, *, once: bool) -> list[str]:
         request = challenges_pb2.ListCasesRequest()
-        answer = await _patiently(lambda: self._challenges.ListCases(request, wait_for_ready=True))
+        try:
+            answer = await _patiently(lambda: self._challenges.ListCases(request, wait_for_ready=True))
+        except Unavailable as away:
+            if once:
+                raise
+            log.warning("%s", away)
+            return []
         return [translate.job_id_of(job.name) for job in answer.jobs]
 
     async def _chain(self, job_id: str) -> Chain:

@@ -95,6 +95,13 @@ def test_a_challenge_by_command_is_ruled_on_by_the_arbiters_agent(
     assert "ACCEPT stands, and the provider loses" in asyncio.run(Arbiter(serving).rule())
     checked = receipt.check(queries.receipt(serving.world.node, None, JOB), serving.world.trust)
     assert checked.standing == Standing(Outcome.ACCEPT, Actor.PROVIDER)
+    file = serving.home / "a.receipt.json"
+    file.write_bytes(queries.receipt(serving.world.node, None, JOB))
+    verify = ("receipt", "verify", str(file), "--trust", str(serving.home / "trust.json"))
+    assert hallmark(monkeypatch, *verify) == 0
+    assert "by the provider; ACCEPT stands, the provider lost its bond" in capsys.readouterr().out
+    assert hallmark(monkeypatch, *verify, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["bond_lost_by"] == "provider"
     assert hallmark(monkeypatch, "challenge", JOB, *where, "--yes") == 9
     assert "nothing to challenge" in capsys.readouterr().err
 
