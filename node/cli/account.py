@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from node.cli import options, party
-from node.cli.tables import moment, print_table
+from node.cli.tables import moment, print_table, shortened
 
 if TYPE_CHECKING:
     from node.client.client import Client
@@ -52,20 +52,20 @@ def transfers(
     coordinator: party.At = None,
     as_json: options.Json = False,
 ) -> None:
-    """The newest transfers from and to an account.
+    """The newest transfers from and to an account; --json has every digit of the keys.
 
     Example: hallmark account transfers --limit 10
     """
 
-    async def newest(client: Client) -> list[Transfer]:
+    async def newest(client: Client) -> tuple[list[Transfer], str]:
         found: list[Transfer] = []
         async for each in client.transfers(key_id):
             found.append(each)
             if len(found) == limit:
                 break
-        return found
+        return found, f"party:{key_id or client.key_id}"
 
-    found = party.ask(newest, home=home, coordinator=coordinator, role=role)
+    found, own = party.ask(newest, home=home, coordinator=coordinator, role=role)
     if as_json:
         return party.print_json([party.plain(each) for each in found])
     return print_table(
@@ -73,15 +73,14 @@ def transfers(
         [
             (
                 moment(each.time.ToMilliseconds()),
-                each.debit,
-                each.credit,
+                *("this account" if side == own else shortened(side) for side in (each.debit, each.credit)),
                 f"{each.amount_minor:,} {each.token}",
                 each.kind,
                 each.job.removeprefix("jobs/"),
             )
             for each in found
         ],
-        wraps=("from", "to", "why", "job"),
+        wraps=("why", "job"),
     )
 
 

@@ -6,7 +6,6 @@ Tables shorten keys and digests to eight digits, and call a job's parties by the
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.tables import moment, print_table
+from node.cli.tables import moment, print_table, shortened
 
 if TYPE_CHECKING:
     from node.ports.escrow import Escrow, EscrowEvent, EscrowTransaction, EscrowTransfer
 
 _LONG = ("account", "what happened", "why")  # columns that wrap; the others stay whole
-_DIGEST = re.compile(r"(?:ed25519:|sha256:)?\b([0-9a-f]{8})[0-9a-f]{8,}\b")
 _ROLES = ("client", "provider", "evaluator", "arbiter")
 
 app = typer.Typer(help="The escrow: whose money is where, and how it got there.", no_args_is_help=True)
@@ -166,7 +164,7 @@ def _told(event: EscrowEvent, names: Mapping[str, str]) -> str:
 
 def _short(text: str, names: Mapping[str, str]) -> str:
     """An account, caller or digest, for a column: its name in this job, or its first digits."""
-    return names.get(text.removeprefix("party:")) or _DIGEST.sub(r"\1", text)
+    return names.get(text.removeprefix("party:")) or shortened(text)
 
 
 def _print_transfers(found: Sequence[EscrowTransfer], names: Mapping[str, str]) -> None:

@@ -110,6 +110,7 @@ def create(
         if not as_json:
             _print_quote(offer, figures)
         if not check_only:
+            _require_funds(client.key_id, figures)
             question = f"Sign this offer and put {offer.money.price_minor:,} {offer.money.token} on hold?"
             party.confirm(question, yes=yes)
         job = await client.create_job(offer, validate_only=check_only)
@@ -326,6 +327,18 @@ async def _print_events(client: Client, name: str, after: int) -> None:
 
     async for event in client.watch(name, after=after):
         typer.echo(json.dumps(asdict(event)))
+
+
+def _require_funds(key_id: str, figures: Quote) -> None:
+    """Raises Conflict before anybody signs what they cannot pay."""
+    from node.errors import Conflict
+
+    if figures.missing_minor:
+        raise Conflict(
+            f"{figures.missing_minor:,} {figures.token} are missing on your account; nothing was placed.",
+            fix=f"Have the operator run `hallmark account deposit {key_id} {figures.missing_minor}`.",
+            missing=figures.missing_minor,
+        )
 
 
 def _print_quote(offer: Offer, figures: Quote) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 _PIPED_COLUMNS = 100
+_DIGEST = re.compile(r"(?:ed25519:|sha256:)?\b([0-9a-f]{8})[0-9a-f]{8,}\b")
 
 
 def print_table(head: tuple[str, ...], lines: Sequence[tuple[str | int, ...]], *, wraps: Collection[str] = ()) -> None:
@@ -23,6 +25,11 @@ def print_table(head: tuple[str, ...], lines: Sequence[tuple[str | int, ...]], *
         table.add_row(*(f"{each:,}" if isinstance(each, int) else each for each in line))
     width = None if sys.stdout.isatty() else _PIPED_COLUMNS
     Console(highlight=False, markup=False, width=width).print(table)
+
+
+def shortened(text: str) -> str:
+    """Key ids and digests in a text, each as its first eight digits."""
+    return _DIGEST.sub(r"\1", text)
 
 
 def moment(milliseconds: int) -> str:

@@ -139,6 +139,8 @@ def test_a_job_is_quoted_placed_shown_and_cancelled(served: Served, hallmark: Ru
 
     code, out, err = hallmark("job", "create", *wish, "--no-watch")
     assert (code, err) == (2, "hallmark: Nobody is there to confirm this. Give --yes.\n")
+    code, out, err = hallmark("job", "create", *wish, "--price", str(FUNDS_MINOR + 7), "--yes")
+    assert (code, f"`hallmark account deposit {served.me} 7`" in err) == (9, True)
     assert "would take this offer" in hallmark("job", "create", *wish, "--check-only")[1]
     job = json.loads(hallmark("job", "create", *wish, "--yes", "--no-watch", "--json")[1])
     assert (job["state"], job["waits_for"]) == ("JOB_STATE_OFFERED", "coordinator")
@@ -214,7 +216,7 @@ def test_money_is_shown_moved_and_accounted_for(served: Served, hallmark: Run) -
     assert (code, out) == (0, f"{served.me}: {before + 300:,} CREDIT available, 0 locked\n")
     newest = json.loads(hallmark("account", "transfers", "--limit", "2", "--json")[1])
     assert [each["amount_minor"] for each in newest] == ["200", "500"]
-    assert "500 CREDIT" in hallmark("account", "transfers")[1]
+    assert "external this account 500 CREDIT" in " ".join(hallmark("account", "transfers")[1].split())
     code, _, err = hallmark("account", "withdraw", str(10 * FUNDS_MINOR))
     assert (code, err.startswith("hallmark: ")) == (9, True)
     provider = served.world.provider.public.key_id
