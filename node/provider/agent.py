@@ -46,9 +46,9 @@ from node.wire.hallmark.v1 import common_pb2, providers_pb2, providers_pb2_grpc,
 log = logging.getLogger(__name__)
 
 PIECE_BYTES = 4 << 20
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 #: How soon the agent learns that it shall stop.
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 2.0
 #: A coordinator that is away is asked again after at most so long.
 LONGEST_WAIT_SECONDS = 30.0
 #: After a training that died.
@@ -155,8 +155,7 @@ class Agent:
         if held.job != held.chain.offer.link.job:
             raise IntegrityFailure("The coordinator leased one job and sent the messages of another.")
         log.info("leased job %s", held.job)
-        self._work.keep(held)
-        return held
+        return held  # kept from its signed terms on: until then another request returns the same lease
 
     async def _see_through(self, held: Held) -> None:
         """One job to its end, with heartbeats beside.
