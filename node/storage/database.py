@@ -206,7 +206,7 @@ class SqlUnitOfWork:
         with _told(self._engine), self._opened:
             if self._transaction.is_active:
                 self._transaction.rollback()
-            if isinstance(error, exc.DBAPIError):
+            if isinstance(error, exc.DBAPIError | self._engine.dialect.loaded_dbapi.Error):
                 raise error
 
     def commit(self) -> None:
@@ -226,13 +226,18 @@ def _turn(turns: threading.Lock) -> Iterator[None]:
 
 @contextmanager
 def _told(engine: Engine) -> Iterator[None]:
-    """Whatever the database could not do now, as Unavailable. Nothing of how it is reached: clients read this."""
+    """Whatever the database could not do now, as Unavailable; what it can never hold, as InvalidInput.
+
+    Nothing of how it is reached: clients read this.
+    """
     driver: Any = engine.dialect.loaded_dbapi
     faults = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
     try:
         yield
     except (*faults, driver.OperationalError, driver.InterfaceError) as fault:
         raise _unavailable() from fault
+    except (exc.DataError, driver.DataError) as fault:
+        raise InvalidInput("A text or a number of this request cannot be kept.", field="request") from fault
 
 
 def _unavailable() -> Unavailable:

@@ -77,7 +77,7 @@ claims = Table(
     metadata,
     Column("job", String(64), ForeignKey("jobs.id"), primary_key=True),
     Column("fence", Integer, nullable=False),
-    Column("worker", String(64), nullable=False),
+    Column("worker", String, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
 )
 

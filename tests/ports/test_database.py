@@ -152,6 +152,16 @@ def impatient(engine: Engine) -> Iterator[None]:
     event.remove(engine, "connect", hurry)
 
 
+@pytest.mark.parametrize("ready_url", ["postgresql"], indirect=True)  # SQLite holds anything
+def test_what_a_database_cannot_hold_is_the_callers_mistake(units: SqlUnits) -> None:
+    too_long, with_nul = "x" * 100, "\0"
+    for kind in (too_long, with_nul):
+        with pytest.raises(InvalidInput, match="be kept"), units() as unit:
+            unit.outbox.put(kind, "", 0)
+    with pytest.raises(InvalidInput, match="be kept"), units(read_only=True) as unit:
+        unit.escrow.account("party", with_nul)
+
+
 @pytest.mark.parametrize("ready_url", ["postgresql"], indirect=True)  # a file does not go away
 def test_a_database_that_goes_away_under_a_transaction_is_unavailable_and_may_come_back(
     engine: Engine, units: SqlUnits

@@ -56,7 +56,7 @@ _claims = sa.Table(
     _metadata,
     sa.Column("job", sa.String(64), sa.ForeignKey("jobs.id"), primary_key=True),
     sa.Column("fence", sa.Integer, nullable=False),
-    sa.Column("worker", sa.String(64), nullable=False),
+    sa.Column("worker", sa.String, nullable=False),
     sa.Column("until_ms", sa.BigInteger, nullable=False),
 )
 
