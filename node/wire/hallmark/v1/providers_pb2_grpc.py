@@ -30,7 +30,9 @@ class ProviderServiceStub:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     def __init__(self, channel):
@@ -80,7 +82,9 @@ class ProviderServiceServicer:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     def RegisterProvider(self, request, context):
@@ -99,14 +103,15 @@ class ProviderServiceServicer:
 
     def LeaseJob(self, request, context):
         """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
-        lease whose terms it has not signed gets the same lease again.
+        lease whose terms it has not signed gets the same lease again. A job whose terms it signed, and whose lease ran out
+        before it delivered, comes first, with a new fence: so another worker of the same provider goes on with it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Heartbeat(self, request, context):
-        """Keeps a lease alive, passes on training metrics, and tells whether to stop.
+        """Keeps a lease alive once terms are signed, passes on training metrics, and tells whether to stop.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,7 +188,9 @@ class ProviderService:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     @staticmethod

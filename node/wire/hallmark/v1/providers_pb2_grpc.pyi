@@ -31,7 +31,9 @@ class ProviderServiceStub:
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     @_typing.overload
@@ -44,10 +46,11 @@ class ProviderServiceStub:
     """What the node knows of a provider, its record included."""
     LeaseJob: _grpc.UnaryUnaryMultiCallable[_providers_pb2.LeaseJobRequest, _providers_pb2.Lease]
     """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
-    lease whose terms it has not signed gets the same lease again.
+    lease whose terms it has not signed gets the same lease again. A job whose terms it signed, and whose lease ran out
+    before it delivered, comes first, with a new fence: so another worker of the same provider goes on with it.
     """
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_providers_pb2.HeartbeatRequest, _providers_pb2.HeartbeatResponse]
-    """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
+    """Keeps a lease alive once terms are signed, passes on training metrics, and tells whether to stop."""
     PostMessage: _grpc.UnaryUnaryMultiCallable[_providers_pb2.PostMessageRequest, _providers_pb2.PostMessageResponse]
     """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _grpc.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]
@@ -60,7 +63,9 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -70,10 +75,11 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """What the node knows of a provider, its record included."""
     LeaseJob: _aio.UnaryUnaryMultiCallable[_providers_pb2.LeaseJobRequest, _providers_pb2.Lease]  # type: ignore[assignment]
     """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
-    lease whose terms it has not signed gets the same lease again.
+    lease whose terms it has not signed gets the same lease again. A job whose terms it signed, and whose lease ran out
+    before it delivered, comes first, with a new fence: so another worker of the same provider goes on with it.
     """
     Heartbeat: _aio.UnaryUnaryMultiCallable[_providers_pb2.HeartbeatRequest, _providers_pb2.HeartbeatResponse]  # type: ignore[assignment]
-    """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
+    """Keeps a lease alive once terms are signed, passes on training metrics, and tells whether to stop."""
     PostMessage: _aio.UnaryUnaryMultiCallable[_providers_pb2.PostMessageRequest, _providers_pb2.PostMessageResponse]  # type: ignore[assignment]
     """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _aio.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]  # type: ignore[assignment]
@@ -85,7 +91,9 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a provider's agent calls. It dials out; nothing on its side listens. No message here can hold a mark.
 
     A lease is a job and a fence: a number that grows with every lease of that job. Each call carries both; a caller whose
-    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job.
+    fence is not the job's newest is refused with PERMISSION_DENIED and has lost the job. NOT_FOUND means that the caller
+    never had such a lease. A lease that ran out still holds until somebody else is given the job; only terms must be
+    signed before.
     """
 
     @_abc_1.abstractmethod
@@ -111,7 +119,8 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.Lease, _abc.Awaitable[_providers_pb2.Lease]]:
         """Takes the oldest open job over one of these base models, or answers with an empty lease. A caller that holds a
-        lease whose terms it has not signed gets the same lease again.
+        lease whose terms it has not signed gets the same lease again. A job whose terms it signed, and whose lease ran out
+        before it delivered, comes first, with a new fence: so another worker of the same provider goes on with it.
         """
 
     @_abc_1.abstractmethod
@@ -120,7 +129,7 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _providers_pb2.HeartbeatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_providers_pb2.HeartbeatResponse, _abc.Awaitable[_providers_pb2.HeartbeatResponse]]:
-        """Keeps a lease alive, passes on training metrics, and tells whether to stop."""
+        """Keeps a lease alive once terms are signed, passes on training metrics, and tells whether to stop."""
 
     @_abc_1.abstractmethod
     def PostMessage(
