@@ -14,6 +14,7 @@ from node.crypto.digest import Digest
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import Conflict, NotFound, PermissionRefused
 from node.ports.escrow import JobTerms
+from node.ports.jobs import JobFilter
 from node.ports.leases import Lease
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
@@ -25,7 +26,7 @@ LEASE_MS = 60_000
 IN_HAND = (State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED, State.REVEALED)
 #: What a provider has to do itself; its job comes back to it here when its lease has run out.
 PROVIDERS_TURN = (State.AGREED, State.TRAINING, State.SUBMITTED)
-#: Open jobs of its own that are passed over before a provider is told that there is none.
+#: Jobs that one request looks at before a provider is told that there is none for it.
 MOST_PASSED_OVER = 100
 
 
@@ -135,9 +136,10 @@ def _held(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int)
 
 
 def _fallen_silent(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Job | None:
-    for job in unit.jobs.in_states(PROVIDERS_TURN):
+    mine = JobFilter(provider=caller, states=PROVIDERS_TURN)
+    for job in unit.jobs.page(mine, after="", limit=MOST_PASSED_OVER):
         lease = unit.leases.current(job.id)
-        if job.provider == caller and job.id not in declined and lease and lease.until_ms <= now_ms:
+        if job.id not in declined and lease and lease.until_ms <= now_ms:
             return job
     return None
 
