@@ -23,9 +23,12 @@ from google.protobuf.message import Message
 
 from node.coordinator.limits import GRANTED
 from node.coordinator.server import build_server
-from node.core import dataset
+from node.core import dataset, fault
 from node.core.adapter import adapter_digest
+from node.core.checkpoint import Checkpoint, sign_checkpoint
+from node.core.equivocation import Equivocation
 from node.core.events import Progress
+from node.core.fault import Fault
 from node.core.job import Actor, State
 from node.core.messages import AdapterCommit, Challenge, Commit, DataReceipt, Link, Ruling, Terms, seal
 from node.core.rows import Row
@@ -43,7 +46,7 @@ from node.wire.hallmark.v1 import (
     uploads_pb2,
 )
 from node.wire.methods import METHODS, changes
-from node.workflow import prepare, reveal, verify
+from node.workflow import deliver, dispatch, prepare, reveal, submit, verify
 
 CHANGING = {method.rpartition("/")[2] for method in METHODS if changes(method)}
 FULL_NAMES = {method.rpartition("/")[2]: method for method in METHODS}
@@ -156,9 +159,34 @@ def life(world: World) -> Iterator[Sent | Own]:
     ruling = Ruling(world.chain().next_link(), key("arbiter").public.hex, judged)
     ruled = translate.envelope_to_wire(seal(ruling, key("arbiter")))
     yield Sent("arbiter", "PostRuling", challenges_pb2.PostRulingRequest(job=f"jobs/{JOB}", ruling=ruled))
+    yield third_job
+    proof = fault.to_bytes(Fault(world.chain("job-3").envelopes, equivocation=two_stories(world)))
+    yield Sent("client", "ProveFault", challenges_pb2.ProveFaultRequest(job="jobs/job-3", proof=proof))
     account = f"accounts/{world.provider.public.key_id}"
     withdrawn = escrow_pb2.WithdrawRequest(request_id="w", account=account, amount_minor=7)
     yield Sent("provider", "Withdraw", withdrawn, aside=True)
+
+
+def third_job(world: World) -> None:
+    """Another job, as far as its terms."""
+    submit.create_job(
+        world.node, world.client.public.key_id, seal(world.offer(OTHER_ROWS, job_id="job-3"), world.client)
+    )
+    prepare.prepare(world.node, "job-3")
+    provider = world.provider.public
+    leased = dispatch.lease_job(world.node, provider.key_id, [BASE_MODEL])
+    assert leased is not None
+    terms = seal(Terms(world.chain("job-3").next_link(), provider.hex), world.provider)
+    deliver.post_message(world.node, provider.key_id, "job-3", leased.lease.fence, terms)
+
+
+def two_stories(world: World) -> Equivocation:
+    """Two checkpoints of the coordinator's log that cannot both be true."""
+    one, other = (
+        sign_checkpoint(Checkpoint(world.node.key.public.key_id, 1, sha256_digest(root), 0), key("log"))
+        for root in (b"one", b"other")
+    )
+    return Equivocation(one, other)
 
 
 class Served:
