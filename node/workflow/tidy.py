@@ -13,6 +13,7 @@ from node.ports.unit_of_work import UnitOfWork
 from node.ports.uploads import Upload
 from node.workflow import record
 from node.workflow.node import Node
+from node.workflow.uploads import forget_bytes
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,7 @@ def _forget_adapter(node: Node, unit: UnitOfWork, job_id: str) -> None:
     stored = unit.files.all(job_id)
     for name in FILES & stored.keys():
         unit.files.remove(job_id, name)
-        if not unit.files.in_use(stored[name]):  # another provider may have handed in the same bytes
-            node.blobs.delete(stored[name])
+        forget_bytes(node, unit, stored[name])  # unless another provider handed in the same
     if FILES & stored.keys():
         record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), "The adapter was deleted here.")
 
@@ -69,6 +69,5 @@ def _give_up(node: Node, upload: Upload) -> None:
             return  # somebody went on with it meanwhile
         unit.uploads.remove(upload)
         node.blobs.discard(upload.staged_as)
-        if not unit.files.in_use(upload.digest):
-            node.blobs.delete(upload.digest)
+        forget_bytes(node, unit, upload.digest)
         unit.commit()

@@ -1,6 +1,5 @@
 """Accounts of the simulated escrow."""
 
-# ruff: noqa: N802 - gRPC names the methods
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,5 @@
 """What a client needs to know of this node."""
 
-# ruff: noqa: N802 - gRPC names the methods
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,5 @@
 """What a provider's agent calls."""
 
-# ruff: noqa: N802 - gRPC names the methods
 from __future__ import annotations
 
 import asyncio

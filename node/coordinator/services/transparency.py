@@ -1,6 +1,5 @@
 """The log, and a job's signed messages."""
 
-# ruff: noqa: N802 - gRPC names the methods
 from __future__ import annotations
 
 import asyncio

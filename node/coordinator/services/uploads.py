@@ -1,6 +1,5 @@
 """Bytes on their way in."""
 
-# ruff: noqa: N802 - gRPC names the methods
 from __future__ import annotations
 
 import asyncio
