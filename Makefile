@@ -45,6 +45,9 @@ bench-activation: .venv/ready-dev ## How reliably an honest provider passes the 
 bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own commit rate.
 	$(BIN)/python tests/bench/bench_escrow.py
 
+bench-coordinator: .venv/ready-dev ## Jobs created and seen through per second, beside commits and echoes; memory and answers with 100,000 jobs. 5 minutes.
+	PYTHONPATH=tests $(BIN)/python tests/bench/bench_coordinator.py
+
 bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passes without training. DATA=FOLDER of *.jsonl: 2 minutes a set.
 	$(BIN)/python tests/bench/bench_marks.py $(if $(DATA),--data $(DATA))
 

@@ -87,13 +87,13 @@ async def rounds(folder: Path, parties: Parties) -> tuple[list[Round], list[floa
         channels = await opened.enter_async_context(echo_channels(plain.address, None, CALLERS))
         tls_channels = await opened.enter_async_context(echo_channels(tls.address, parties, CALLERS))
         connected = await opened.enter_async_context(clients(node.address, parties, CALLERS))
-        stored = [(await each.upload_data_set(rows_of(each.key_id))).digest for each in connected]
-        message = creation_bytes(stored[0])
         for number in range(-1, ROUNDS):  # the first one only warms up
+            data_sets = [(await each.upload_data_set(rows_of(f"{each.key_id} {number}"))).digest for each in connected]
+            message = creation_bytes(data_sets[0])
             commits = per_second(COMMITS, lambda: commit_raw(raw, COMMITS))
             echoed = await echoes(channels, message, ECHOES)
             echoed_tls = await echoes(tls_channels, message, ECHOES)
-            created = await creations(connected, stored, f"round-{number}", CREATIONS)
+            created = await creations(connected, data_sets, f"round-{number}", CREATIONS)
             if number >= 0:
                 done.append(Round(commits, echoed.per_second, echoed_tls.per_second, created.per_second))
                 took += created.each_seconds
