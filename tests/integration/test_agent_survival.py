@@ -31,7 +31,7 @@ from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import providers_pb2, providers_pb2_grpc
 from node.workflow import dispatch, settle
 
-SECONDS = 30
+SECONDS, STOP_SECONDS = 30, 10
 PROVIDER = key("provider")
 HALF = Progress(1, 2, 0.5, 1.0, 2.0)
 
@@ -209,7 +209,7 @@ async def test_a_job_that_is_over_is_stopped_within_seconds(scene: Scene) -> Non
     await until(scene.tuner.began.is_set)
     scene.world.clock.advance_to(scene.world.clock.now_ms() + 1000 * DEADLINES.train_seconds)
     settle.pass_deadline(scene.world.node, JOB)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(STOP_SECONDS):
         with pytest.raises(Conflict, match="forfeited"):
             await working
     assert scene.tuner.cancelled.is_set()
@@ -223,7 +223,7 @@ async def test_a_worker_whose_job_was_leased_anew_stops(scene: Scene) -> None:
     with scene.world.node.units() as unit:
         assert unit.leases.grant(JOB, PROVIDER.public.key_id, scene.world.clock.now_ms() + dispatch.LEASE_MS).fence == 2
         unit.commit()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(STOP_SECONDS):
         with pytest.raises(PermissionRefused, match="leased anew"):
             await working
     assert scene.kept == []
