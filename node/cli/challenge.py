@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from node.cli import options
+from node.cli import options, party
+from node.cli.channel import over_channel
 
 if TYPE_CHECKING:
+    import grpc
+
     from node.core.messages import Chain
+    from node.core.receipt import Trust
+    from node.crypto.certificates import Identity
 
 
 def challenge(
     job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
-    coordinator: options.Coordinator,
+    coordinator: party.At = None,
     home: options.Home = None,
     role: Annotated[Literal["client", "provider"], typer.Option("--as", help="Whose key of this home.")] = "client",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -28,43 +32,31 @@ def challenge(
 
     Example: hallmark challenge job-1 --coordinator node.example:50051 --as provider
     """
-    import asyncio
-
-    from node import settings
     from node.client.challenges import challenge as send
     from node.client.log import LogReader
     from node.core.job import Actor
     from node.core.messages import VerdictGiven
-    from node.crypto.certificates import Role
     from node.errors import Conflict
-    from node.storage import keys, tls
-    from node.wire.channel import open_channel
 
-    loaded = settings.load(home=home)
-    identity = tls.identity(loaded.home, Role(role))
-    trusted = keys.read_trust(loaded.trust_file).coordinators
+    async def dispute(channel: grpc.aio.Channel, identity: Identity, trust: Trust) -> Chain:
+        chain = await LogReader(channel).chain(job, trusted=trust.coordinators)
+        if not isinstance(chain.messages[-1], VerdictGiven):
+            raise Conflict(
+                f"The last message of job {job} is no verdict: there is nothing to challenge.",
+                expected="VerdictGiven",
+                actual=type(chain.messages[-1]).__name__,
+            )
+        if chain.offer.arbiter is None:
+            raise Conflict(f"The terms of job {job} name no arbiter: nobody could rule.", job=job)
+        if not as_json:
+            typer.echo(stakes(chain))
+        party.confirm("Challenge it?", yes=yes)
+        await send(channel, identity.key, Actor(role), chain)
+        return chain
 
-    async def dispute() -> Chain:
-        async with open_channel(coordinator, identity) as channel:
-            chain = await LogReader(channel).chain(job, trusted=trusted)
-            if not isinstance(chain.messages[-1], VerdictGiven):
-                raise Conflict(
-                    f"The last message of job {job} is no verdict: there is nothing to challenge.",
-                    expected="VerdictGiven",
-                    actual=type(chain.messages[-1]).__name__,
-                )
-            if chain.offer.arbiter is None:
-                raise Conflict(f"The terms of job {job} name no arbiter: nobody could rule.", job=job)
-            if not as_json:
-                typer.echo(stakes(chain))
-            if not yes:
-                typer.confirm("Challenge it?", abort=True, err=True)
-            await send(channel, identity.key, Actor(role), chain)
-            return chain
-
-    offer = asyncio.run(dispute()).offer
+    offer = over_channel(dispute, home=home, coordinator=coordinator, role=role).offer
     if as_json:
-        typer.echo(json.dumps({"job": job, "arbiter": offer.arbiter, "bond_minor": offer.money.challenge_bond_minor}))
+        party.print_json({"job": job, "arbiter": offer.arbiter, "bond_minor": offer.money.challenge_bond_minor})
         return
     typer.echo(f"Challenged. Arbiter {offer.arbiter} has {offer.deadlines.arbitrate_seconds} s to rule.")
 

@@ -241,12 +241,18 @@ def receipt(
 
     Example: hallmark job receipt 5f3a9c
     """
+    from node import settings
     from node.cli import output_file
+    from node.core.receipt import from_bytes
+    from node.storage import keys
+    from node.storage.checkpoints import KeptCheckpoints
 
     target = file or Path(f"{_name(job).removeprefix('jobs/')}.receipt.json")
     output_file.require_place(target, field="file")
     content = party.ask(lambda client: client.receipt(_name(job)), home=home, coordinator=coordinator, role=role)
     output_file.write(target, content)
+    loaded = settings.load(home=home)
+    KeptCheckpoints(loaded.home, keys.read_trust(loaded.trust_file)).keep(from_bytes(content).checkpoint)
     typer.echo(f"{target}: check it with `hallmark receipt verify {target}`.")
 
 

@@ -43,7 +43,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = folder / "home"
     tls.make_operator(home, (), now_ms=time.time_ns() // 1_000_000)
     world = build(folder)
-    world.node = replace(world.node, key=keys.load_or_create(home / "keys" / "coordinator.pem"))
+    key, log_key = (keys.load_or_create(home / "keys" / f"{name}.pem") for name in ("coordinator", "log"))
+    world.node = replace(world.node, key=key, log_key=log_key)
     world.client = tls.identity(home, Role.CLIENT).key
     for party in (world.client, world.node.key):
         world.deposit(party)

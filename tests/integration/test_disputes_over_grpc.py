@@ -106,13 +106,12 @@ def test_a_challenge_by_command_is_ruled_on_by_the_arbiters_agent(
     assert "nothing to challenge" in capsys.readouterr().err
 
 
-def test_a_person_who_says_no_challenges_nothing(
+def test_without_somebodys_yes_nothing_is_challenged(
     serving: Serving, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving.world.advance_to(State.EVALUATED)
-    monkeypatch.setattr("typer.confirm", lambda *_, abort, err: (_ for _ in ()).throw(SystemExit(1)))
     where = ("--coordinator", serving.address, "--home", str(serving.home))
-    assert hallmark(monkeypatch, "challenge", JOB, *where) == 1
+    assert hallmark(monkeypatch, "challenge", JOB, *where) == 2
     assert "locks" in capsys.readouterr().out
     assert serving.world.job().state is State.EVALUATED
 
