@@ -249,7 +249,6 @@ def run_provider(
     settings: Settings,
     model_folder: Path | None,
     *,
-    coordinator: str,
     once: bool,
     dishonesty: Callable[[FineTuner], FineTuner] | None,
     report: Report,
@@ -272,7 +271,7 @@ def run_provider(
     honest = RayFineTuner()
     tuner = dishonesty(honest) if dishonesty else honest
     try:
-        asyncio.run(_provide(settings, identity, model, coordinator, once, tuner, honest.cancel))
+        asyncio.run(_provide(settings, identity, model, once, tuner, honest.cancel))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:
@@ -283,7 +282,6 @@ async def _provide(
     settings: Settings,
     identity: Identity,
     model: BaseModel,
-    coordinator: str,
     once: bool,
     tuner: FineTuner,
     cancel_training: Callable[[], None],
@@ -294,7 +292,7 @@ async def _provide(
     from node.storage import keys
     from node.wire.channel import open_channel
 
-    async with open_channel(coordinator, identity) as channel:
+    async with open_channel(settings.coordinator, identity) as channel:
         agent = Agent(
             channel,
             identity.key,
@@ -310,9 +308,7 @@ async def _provide(
         await working
 
 
-def run_arbiter(
-    settings: Settings, model_folder: Path | None, *, coordinator: str, job: str | None, once: bool, report: Report
-) -> None:
+def run_arbiter(settings: Settings, model_folder: Path | None, *, job: str | None, once: bool, report: Report) -> None:
     """Repeats disputed verdicts with a verifier of its own until interrupted; one job if it is named or `once`.
 
     Raises:
@@ -337,7 +333,7 @@ def run_arbiter(
             scratch=settings.state / "arbiter",
         )
         verifier.wait_until_ready()
-        asyncio.run(_arbitrate(settings, identity, model, verifier, coordinator, job, once=once, report=report))
+        asyncio.run(_arbitrate(settings, identity, model, verifier, job, once=once, report=report))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:
@@ -349,7 +345,6 @@ async def _arbitrate(
     identity: Identity,
     model: BaseModel,
     engine: Inference,
-    coordinator: str,
     job: str | None,
     *,
     once: bool,
@@ -360,7 +355,7 @@ async def _arbitrate(
     from node.verifier.adapters import FolderAdapters
     from node.wire.channel import open_channel
 
-    async with open_channel(coordinator, identity) as channel:
+    async with open_channel(settings.coordinator, identity) as channel:
         agent = Agent(
             channel,
             identity.key,

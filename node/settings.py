@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     """URL of the database: sqlite:////FILE or postgresql://USER@HOST/NAME; SQLite in `home` if empty."""
 
     coordinator: str = "127.0.0.1:50051"
-    """HOST:PORT of the coordinator that a client's commands talk to."""
+    """HOST:PORT of the coordinator that clients, providers and arbiters call."""
 
     listen: str = "127.0.0.1:50051"
     """HOST:PORT of the coordinator; port 0 takes any free one."""

@@ -32,7 +32,7 @@ def show(
     key_id: Party = "",
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """What an account has, and how much of it is locked in jobs.
@@ -49,7 +49,7 @@ def transfers(
     limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 50,
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """The newest transfers from and to an account; --json has every digit of the keys.
@@ -92,7 +92,7 @@ def withdraw(
     role: Annotated[
         Literal["client", "provider", "arbiter"], typer.Option("--as", help="Whose key of this home.")
     ] = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Takes money out that is not locked.
@@ -112,7 +112,7 @@ def deposit(
     amount: Amount,
     request_id: RequestId = None,
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Credits a party from outside the simulation. The operator's alone.

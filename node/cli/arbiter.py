@@ -13,7 +13,7 @@ app = typer.Typer(help="An arbiter: repeats disputed verdicts with a verifier of
 
 @app.command()
 def run(
-    coordinator: options.Coordinator,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     model: options.Model = None,
     once: options.Once = False,
@@ -25,7 +25,7 @@ def run(
 @app.command()
 def rule(
     job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
-    coordinator: options.Coordinator,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     model: options.Model = None,
 ) -> None:
@@ -36,15 +36,16 @@ def rule(
     _arbitrate(coordinator, home, model, job, once=True)
 
 
-def _arbitrate(coordinator: str, home: options.Home, model: options.Model, job: str | None, *, once: bool) -> None:
+def _arbitrate(
+    coordinator: options.Coordinator, home: options.Home, model: options.Model, job: str | None, *, once: bool
+) -> None:
     from node import bootstrap, settings
 
     options.log_to_stderr()
     with options.interruptible():
         bootstrap.run_arbiter(
-            settings.load(home=home),
+            settings.load(home=home, coordinator=coordinator),
             model,
-            coordinator=coordinator,
             job=job,
             once=once,
             report=lambda text: typer.echo(text, err=True),

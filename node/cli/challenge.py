@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def challenge(
     job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     role: Annotated[Literal["client", "provider"], typer.Option("--as", help="Whose key of this home.")] = "client",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -44,7 +44,7 @@ def upload(
     file: File,
     check_only: Annotated[bool, typer.Option("--check-only", help="Check and count; keep nothing.")] = False,
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Uploads FILE, or what is still missing of it, and makes a data set. The same bytes again are the same data set.
@@ -68,7 +68,7 @@ def upload(
 
 
 @app.command("list")
-def list_(home: options.Home = None, coordinator: party.At = None, as_json: options.Json = False) -> None:
+def list_(home: options.Home = None, coordinator: options.Coordinator = None, as_json: options.Json = False) -> None:
     """Your data sets, newest first.
 
     Example: hallmark data list
@@ -100,7 +100,7 @@ def list_(home: options.Home = None, coordinator: party.At = None, as_json: opti
 def delete(
     name: Annotated[str, typer.Argument(help="datasets/sha256:..., as `list` shows it.", show_default=False)],
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
 ) -> None:
     """Deletes a data set that no job is over.
 

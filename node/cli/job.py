@@ -67,7 +67,7 @@ def quote(
     policy: PolicyFile = None,
     changes: Changes = None,
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """What a job over DATA would cost and do, or why it cannot work. Nobody pays for that.
@@ -96,7 +96,7 @@ def create(
     no_watch: Annotated[bool, typer.Option("--no-watch", help="Do not follow the job.")] = False,
     check_only: Annotated[bool, typer.Option("--check-only", help="Check everything; place nothing.")] = False,
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Uploads DATA, asks for a quote, shows it, signs the offer once you agree, and follows the job to its end.
@@ -134,7 +134,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 50,
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Your jobs, newest first; all jobs for the operator.
@@ -182,7 +182,7 @@ def show(
     job: Job,
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """One job: where it stands, who must act until when, and what happens if nobody does.
@@ -199,7 +199,7 @@ def watch(
     after: Annotated[int, typer.Option(min=0, help="Leave out events up to this number.")] = 0,
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
     """Follows a job until it has ended, also over broken connections. With --json, a line for each event.
@@ -220,7 +220,9 @@ def watch(
 
 
 @app.command()
-def cancel(job: Job, home: options.Home = None, coordinator: party.At = None, as_json: options.Json = False) -> None:
+def cancel(
+    job: Job, home: options.Home = None, coordinator: options.Coordinator = None, as_json: options.Json = False
+) -> None:
     """Takes an offer back, for nothing, as long as no provider has signed terms over it.
 
     Example: hallmark job cancel 5f3a9c
@@ -235,7 +237,7 @@ def receipt(
     file: Annotated[Path | None, typer.Argument(help="Default: JOB.receipt.json.", show_default=False)] = None,
     home: options.Home = None,
     role: options.Role = "client",
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
 ) -> None:
     """Fetches the receipt of a settled job; `hallmark receipt verify` checks it offline.
 
@@ -261,7 +263,7 @@ def adapter(
     job: Job,
     folder: Annotated[Path | None, typer.Argument(help="Default: JOB.adapter.", show_default=False)] = None,
     home: options.Home = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
 ) -> None:
     """Downloads the adapter of an accepted job, or what is still missing of it, and checks every byte.
 

@@ -21,7 +21,7 @@ app = typer.Typer(help="A coordinator's append-only log: follow it, and catch it
 
 @app.command()
 def checkpoint(
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     role: options.Role = "client",
     as_json: options.Json = False,
@@ -80,7 +80,7 @@ def verify(
 def reveal(
     job: Annotated[str, typer.Argument(help="The job's id.", show_default=False)],
     file: Annotated[Path, typer.Argument(help="Where to write what was hidden in the data.", show_default=False)],
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     role: options.Role = "client",
 ) -> None:
@@ -116,7 +116,7 @@ def accuse(
     evidence: Annotated[
         Path | None, typer.Option(help="A proof of equivocation; default: the job's own reveal.")
     ] = None,
-    coordinator: party.At = None,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     role: Annotated[
         Literal["client", "provider", "arbiter"], typer.Option("--as", help="Whose key of this home.")

@@ -12,7 +12,9 @@ import typer
 
 Home = Annotated[Path | None, typer.Option(help="Folder of this node's keys, trust and state.")]
 Model = Annotated[Path | None, typer.Option(help="Base model directory; default: the packaged SmolLM2-135M-Instruct.")]
-Coordinator = Annotated[str, typer.Option(help="HOST:PORT of the coordinator.", show_default=False)]
+Coordinator = Annotated[
+    str | None, typer.Option(help="HOST:PORT; default: the setting `coordinator`.", show_default=False)
+]
 Role = Annotated[
     Literal["client", "provider", "arbiter", "operator"], typer.Option("--as", help="Whose key of this home.")
 ]

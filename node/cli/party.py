@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from node.client.client import Client, Report
-
-At = Annotated[
-    str | None,
-    typer.Option("--coordinator", help="HOST:PORT; default: the setting `coordinator`.", show_default=False),
-]
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ def group() -> None:
 
 @app.command()
 def run(
-    coordinator: options.Coordinator,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     model: options.Model = None,
     once: options.Once = False,
@@ -27,9 +27,8 @@ def run(
     options.log_to_stderr()
     with options.interruptible():
         bootstrap.run_provider(
-            settings.load(home=home),
+            settings.load(home=home, coordinator=coordinator),
             model,
-            coordinator=coordinator,
             once=once,
             dishonesty=None,
             report=lambda text: typer.echo(text, err=True),

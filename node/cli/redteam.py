@@ -19,7 +19,7 @@ def group() -> None:
 @app.command()
 def run(
     strategy: Annotated[str, typer.Argument(help="How to cheat: idle or partial.", show_default=False)],
-    coordinator: options.Coordinator,
+    coordinator: options.Coordinator = None,
     home: options.Home = None,
     model: options.Model = None,
     once: options.Once = False,
@@ -36,9 +36,8 @@ def run(
     options.log_to_stderr()
     with options.interruptible():
         bootstrap.run_provider(
-            settings.load(home=home),
+            settings.load(home=home, coordinator=coordinator),
             model,
-            coordinator=coordinator,
             once=once,
             dishonesty=STRATEGIES[strategy].wrap,
             report=lambda text: typer.echo(text, err=True),
