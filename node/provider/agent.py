@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,8 @@ BEAT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 30.0
 #: After a training that died.
 RETRY_SECONDS = 10.0
-#: As many as a request may name.
-MOST_DECLINED = 100
+#: A job that came to nothing is left to others for so long; as many as a request may name.
+DECLINED_SECONDS, MOST_DECLINED = 300.0, 100
 #: Nobody promises to train faster than this.
 MOST_ROWS_PER_SECOND = 50
 #: Where a job is once it no longer needs its provider, and everything went well.
@@ -89,7 +88,7 @@ class Agent:
         self._fine_tuner = fine_tuner
         self._cancel_training = cancel_training
         self._work = work
-        self._declined: deque[str] = deque(maxlen=MOST_DECLINED)
+        self._declined_at: dict[str, float] = {}
         self._progress: Progress | None = None
         self._providers: Any = providers_pb2_grpc.ProviderServiceStub(channel)
         self._uploads: Any = uploads_pb2_grpc.UploadServiceStub(channel)
@@ -136,7 +135,7 @@ class Agent:
                 if once or isinstance(fault, IntegrityFailure):
                     raise
                 log.warning("job %s came to nothing: %s", held.job, fault)
-                self._declined.append(held.name)
+                self._declined_at[held.name] = time.monotonic()
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             self._work.drop(held)
@@ -144,8 +143,9 @@ class Agent:
                 return
 
     async def _lease(self) -> Held | None:
+        lately = [name for name, at in self._declined_at.items() if time.monotonic() - at < DECLINED_SECONDS]
         request = providers_pb2.LeaseJobRequest(
-            base_model_digests=[str(digest) for digest in self._base_models], declined_jobs=self._declined
+            base_model_digests=[str(digest) for digest in self._base_models], declined_jobs=lately[-MOST_DECLINED:]
         )
         lease = await _call(self._providers.LeaseJob, request)
         if not lease.job:

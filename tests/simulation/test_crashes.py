@@ -37,7 +37,7 @@ from node.core.training import TrainingSpec
 from node.core.verdict import Outcome
 from node.crypto.certificates import Identity, Role
 from node.crypto.digest import Digest, sha256_digest
-from node.errors import Unavailable
+from node.errors import Conflict, Unavailable
 from node.provider import agent as agents
 from node.provider.agent import Agent
 from node.provider.work import Work
@@ -52,6 +52,8 @@ SAMPLE = os.environ.get("CRASH_POINTS", "12")
 SEEDS = range(int(os.environ.get("CRASH_SEEDS", "1")))
 #: Of what happens again and again, so many passages are points of their own.
 MOST_PASSAGES = 4
+#: How often these happen depends on how long a life takes.
+AS_TIME_PASSES = ("deliver.heartbeat", "tidy.tidy: before commit", "tidy.tidy: after commit", "authentication.")
 LIFE_SECONDS = 90
 WITHDRAWN_MINOR = 100
 #: What (client, provider, coordinator) have gained once all is over.
@@ -215,7 +217,12 @@ class Scene:
                 cancel_training=lambda: None,
                 work=self.work,
             )
-            await agent.run(once=True)
+            while True:
+                try:
+                    return await agent.run(once=True)
+                except Conflict as refusal:
+                    if "run out" not in refusal.message:  # after two deaths more time has passed than a lease lasts
+                        raise
 
     async def until(self, client: Client, job: str, state: State) -> None:
         """Looks at the job until it is there. It never goes back to before what somebody has seen."""
@@ -324,7 +331,11 @@ async def lived(folder: Path, deaths: list[str], outcome: Outcome) -> Scene:
 def points_of(trace: Path) -> list[str]:
     """Every point that was passed, once, without the tail of what is repeated as long as a life takes."""
     passed = dict.fromkeys(trace.read_text().splitlines())
-    return [name for name in passed if int(name.rpartition("#")[2]) <= MOST_PASSAGES]
+    return [
+        name
+        for name in passed
+        if int(name.rpartition("#")[2]) <= (1 if name.startswith(AS_TIME_PASSES) else MOST_PASSAGES)
+    ]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.ACCEPT, Outcome.REJECT], ids=["honest", "idle"])
