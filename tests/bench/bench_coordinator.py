@@ -189,14 +189,14 @@ def report(done: list[Round], took: list[float], lived: list[Load], looked: list
     life_seconds = [seconds for load in lived for seconds in load.each_seconds]
     busy = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"{os.cpu_count()} cores, load {busy}; {CALLERS} callers at once, {len(done)} rounds")
-    print(f"{'raw commits':24}{typical.commits:8.0f}/s")
-    print(f"{'echoes':24}{typical.echoes:8.0f}/s")
-    print(f"{'echoes over TLS':24}{typical.echoes_tls:8.0f}/s")
-    print(f"{'creations':24}{typical.creations:8.0f}/s   {percentiles(took)}")
+    print(f"{'raw commits':26}{typical.commits:8.0f}/s")
+    print(f"{'echoes':26}{typical.echoes:8.0f}/s")
+    print(f"{'echoes over TLS':26}{typical.echoes_tls:8.0f}/s")
+    print(f"{'creations':26}{typical.creations:8.0f}/s   {percentiles(took)}")
     for name, other in (("raw commits", "commits"), ("echoes", "echoes"), ("echoes over TLS", "echoes_tls")):
-        print(f"{'  beside ' + name:24}{quartiles(each.creations / getattr(each, other) for each in done)}")
+        print(f"{'  beside ' + name:26}{quartiles(each.creations / getattr(each, other) for each in done)}")
     rate = statistics.median(each.per_second for each in lived)
-    print(f"{'lives':24}{rate:8.1f}/s   {percentiles(life_seconds)}, {CHALLENGE_SECONDS} s of which nobody acts")
+    print(f"{'lives':26}{rate:8.1f}/s   {percentiles(life_seconds)}, {CHALLENGE_SECONDS} s of which nobody acts")
     print(f"{'stored jobs':>12}" + "".join(f"{name:>10}" for name in Looks._fields[1:]))
     for looks in looked:
         print(f"{looks.stored:12,}" + "".join(f"{1000 * seconds:7.1f} ms" for seconds in looks[1:]))
@@ -210,6 +210,7 @@ def report(done: list[Round], took: list[float], lived: list[Load], looked: list
 
 
 def main() -> int:
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # or gRPC's core tells of every connection that ends
     parties = Parties()
     with tempfile.TemporaryDirectory(prefix="bench-coordinator-", dir=Path.cwd()) as name:
         folder = Path(name)
