@@ -52,6 +52,9 @@ class TrainingSpec:
                     field=field,
                     actual=value,
                 )
+        if len(set(self.target_modules)) < len(self.target_modules):
+            # no trainer writes one twice, and the gate, which would want that, would cost an honest provider its stake
+            raise InvalidInput("LoRA targets are named once each.", field="target_modules")
         unknown = sorted(set(self.target_modules) - set(PROJECTIONS))
         if unknown or not self.target_modules:
             raise InvalidInput(

@@ -49,7 +49,8 @@ class Jobs(Protocol):
         ...
 
     def parties(self, job_id: str) -> frozenset[str]:
-        """Key ids that may see the job: client, provider, arbiter, and every provider that ever leased it.
+        """Key ids that may see the job: client, provider and arbiter; and until somebody has countersigned it, every
+        provider that leased it.
 
         Empty if there is no such job.
         """

@@ -24,7 +24,9 @@ _FIND = select(jobs).where(jobs.c.id == given("this"))
 _SAVE = update(jobs).where(jobs.c.id == given("this"), jobs.c.state == given("before"))
 _PARTIES = union_all(
     *(select(role).where(jobs.c.id == given("this")) for role in (jobs.c.client, jobs.c.provider, jobs.c.arbiter)),
-    select(leases.c.provider).where(leases.c.job == given("this")),
+    select(leases.c.provider)  # whoever may countersign; once somebody has, it is nobody else's business
+    .join(jobs, jobs.c.id == leases.c.job)
+    .where(leases.c.job == given("this"), jobs.c.provider.is_(None)),
 )
 _COMMITTED = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
 _USES = select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
