@@ -126,7 +126,7 @@ def _install(home: Path, file: Path) -> None:
 
     party = tls.install(home, _read(file))
     coordinator = tls.identity(home, party.role).coordinator
-    typer.echo(f"{party.key_id} is a {party.role} of coordinator {coordinator}, for 90 days.")
+    typer.echo(f"{party.key_id} is admitted as {party.role} by coordinator {coordinator}, for 90 days.")
     typer.echo("Ask the operator whether that is its coordinator's key id: from now on this home trusts it.")
 
 

@@ -14,7 +14,7 @@ from node.crypto import certificates
 from node.crypto.certificates import Party
 from node.crypto.digest import canonical_bytes, parse_canonical
 from node.crypto.signing import Envelope, PrivateKey, sign, verify
-from node.errors import HallmarkError, InvalidInput
+from node.errors import HallmarkError, IntegrityFailure, InvalidInput
 
 REQUEST_TYPE = "application/vnd.hallmark.v1.AdmissionRequest+pem"
 
@@ -76,11 +76,13 @@ def answer(admission: Admission) -> bytes:
 
 def read_answer(data: bytes) -> Admission:
     """Raises InvalidInput if this is no answer of `answer`."""
+    fix = "`hallmark admit REQUEST` writes one, on the operator's machine."
     try:
-        return document.from_json(Admission, json.loads(data))
-    except (ValueError, HallmarkError) as fault:
+        found = json.loads(data)
+        if isinstance(found, dict) and found.get("payload_type") == REQUEST_TYPE:
+            raise InvalidInput("This is a request for admission; install the answer to it.", fix=fix, field="answer")
+        return document.from_json(Admission, found)
+    except (ValueError, IntegrityFailure) as fault:
         raise InvalidInput(
-            f"This is no answer to a request for admission ({fault})",
-            fix="`hallmark admit REQUEST` writes one, on the operator's machine.",
-            field="answer",
+            f"This is no answer to a request for admission ({fault})", fix=fix, field="answer"
         ) from fault

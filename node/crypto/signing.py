@@ -8,6 +8,7 @@ Does *not* know who owns a key, where keys lie, or what a payload says.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,6 +60,11 @@ class PublicKey:
         if key.hex != text:
             raise InvalidInput("A public key is spelled in lower case, without spaces.", field="key")
         return key
+
+
+def is_key_id(text: str) -> bool:
+    """Whether this is spelled as `PublicKey.key_id` is."""
+    return re.fullmatch("ed25519:[0-9a-f]{32}", text) is not None
 
 
 class PrivateKey:

@@ -14,7 +14,6 @@ owner alone. Knows no network.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from node.core import admission
 from node.core.admission import Admission, PinnedKey
 from node.crypto import certificates
 from node.crypto.certificates import Credential, Identity, Party, Role
-from node.crypto.signing import PublicKey
+from node.crypto.signing import PublicKey, is_key_id
 from node.errors import Conflict, InvalidInput, NotFound, PermissionRefused
 from node.storage import keys
 
@@ -166,12 +165,13 @@ def identity(home: Path, role: Role) -> Identity:
 
 
 def _not_admitted(role: Role, reason: str) -> NotFound:
-    return NotFound(
-        f"This home has no valid certificate for a {role}: {reason}.",
-        fix=f"Run `hallmark init --role {role}`, have the operator admit the request, install the answer with "
-        "`hallmark init --install FILE`.",
-        field="home",
+    fix = (
+        "Give the home of the coordinator's operator with --home; `hallmark init` makes one."
+        if role is Role.OPERATOR
+        else f"Run `hallmark init --role {role}`, have the operator admit the request, install the answer with "
+        "`hallmark init --install FILE`."
     )
+    return NotFound(f"This home has no valid certificate as {role}: {reason}.", fix=fix, field="home")
 
 
 class Revocations:
@@ -233,7 +233,7 @@ def revoke(home: Path, key_id: str) -> None:
     Raises:
         InvalidInput: this is no key id.
     """
-    if re.fullmatch("ed25519:[0-9a-f]{32}", key_id) is None:
+    if not is_key_id(key_id):
         raise InvalidInput(f"{key_id!r} is no key id: `ed25519:` and 32 hexadecimal digits.", field="revoke")
     keys.replace_file(revoked_file(home), "".join(f"{each}\n" for each in sorted({*revoked(home), key_id})).encode())
 

@@ -5,17 +5,17 @@ A viewer is a key id, or None for the operator, who sees every account.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from node.crypto.signing import is_key_id
 from node.errors import InvalidInput, NotFound
 from node.ports.escrow import EscrowAccount, EscrowCall, EscrowTransfer
 from node.workflow.node import Node
 
 #: Far below what an account can hold: nobody shall fill another party's account until no payment fits into it.
 MAX_BALANCE_MINOR = 10**15
-#: Key ids, and request ids, have fewer characters than this.
-MAX_NAME = 128
+#: Of a request id.
+MOST_CHARACTERS = 128
 
 
 def account(node: Node, viewer: str | None, party: str) -> EscrowAccount:
@@ -41,8 +41,12 @@ def deposit(node: Node, party: str, request_id: str, amount_minor: int) -> Escro
         InvalidInput: no such party can be, the amount is none, or the account would hold too much.
         Conflict: the request id stands for another deposit.
     """
-    if not re.fullmatch(r"[A-Za-z0-9:._-]+", party) or len(party) > MAX_NAME:
-        raise InvalidInput("An account is named after a party's key id.", field="account", actual=party[:80])
+    if not is_key_id(party):  # nobody could ever take the money out again
+        raise InvalidInput(
+            f"{party[:80]!r} is no key id: `ed25519:` and 32 hexadecimal digits.",
+            fix="An account is named after its party's key id.",
+            field="account",
+        )
     with node.units() as unit:
         call = _call(node, party, "deposit", request_id)
         unit.escrow.deposit(call, node.tariff.token, amount_minor)
@@ -73,6 +77,6 @@ def _require_own(viewer: str | None, party: str) -> None:
 
 def _call(node: Node, party: str, what: str, request_id: str) -> EscrowCall:
     """No request of a job's own to the escrow starts with a slash."""
-    if not 1 <= len(request_id) <= MAX_NAME:
-        raise InvalidInput(f"A request id has between 1 and {MAX_NAME} characters.", field="request_id")
+    if not 1 <= len(request_id) <= MOST_CHARACTERS:
+        raise InvalidInput(f"A request id has between 1 and {MOST_CHARACTERS} characters.", field="request_id")
     return EscrowCall(party, f"/{what}/{request_id}", node.clock.now_ms())

@@ -62,3 +62,8 @@ def test_what_is_no_answer_is_refused(nonsense: bytes) -> None:
     with pytest.raises(InvalidInput) as refusal:
         admission.read_answer(nonsense)
     assert refusal.value.facts["field"] == "answer"
+
+
+def test_whoever_installs_the_request_is_told_that_it_is_one() -> None:
+    with pytest.raises(InvalidInput, match="is a request for admission"):
+        admission.read_answer(REQUEST)

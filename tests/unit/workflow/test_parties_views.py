@@ -169,7 +169,7 @@ def test_no_deposit_or_withdrawal_stands_in_for_a_jobs_own_request(world: World)
 def test_no_account_is_filled_until_no_payment_fits_into_it(world: World) -> None:
     provider = world.provider.public.key_id
     world.advance_to(State.EVALUATED)
-    for party, amount in ((provider, accounts.MAX_BALANCE_MINOR), (provider, 2**53 - 1), ("p" * 129, 1), ("a b", 1)):
+    for party, amount in ((provider, accounts.MAX_BALANCE_MINOR), (provider, 2**53 - 1), (provider[:16], 1), ("", 1)):
         with pytest.raises(InvalidInput):
             accounts.deposit(world.node, party, "much", amount)
     accounts.deposit(world.node, provider, "much", accounts.MAX_BALANCE_MINOR - FUNDS_MINOR)
