@@ -24,6 +24,7 @@ class Limits:
     provider from there.
 
     Attributes:
+        max_rows: of one data set; opening it at the reveal has to take far less than `least_reveal_seconds`.
         max_asked_rows: prompts and scored rows of one verification, each for base and adapter.
         max_drawing_prompts: texts that the generator may be asked to continue until the marks of one job are drawn,
             should every phrase be as long and every attempt fail.
@@ -35,6 +36,7 @@ class Limits:
 
     max_length_tokens: int
     max_lora_rank: int
+    max_rows: int = 200_000
     max_asked_rows: int = 2000
     max_drawing_prompts: int = 50_000
     longest_deadline_seconds: int = 7 * 86_400

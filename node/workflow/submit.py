@@ -97,7 +97,7 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     1. It is addressed to this node and asks for nothing that this node cannot do.
     2. Its data set is the client's, and no manifest over these rows was ever committed: two copies with different
        marks would give the marks away by a diff.
-    3. The marks can be learned, and the policy fits into the rows.
+    3. The marks can be learned, and the policy fits into the rows, of which there are not too many.
 
     Raises:
         InvalidInput, NotFound, Conflict: the first obligation that does not hold, with what would.
@@ -108,6 +108,12 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     stored = _unused(unit, client, offer)
     # 3
     check_learnable(offer.policy, offer.training)
+    if stored.rows > node.limits.max_rows:
+        raise InvalidInput(
+            f"The data set has {stored.rows} rows; this node reveals up to {node.limits.max_rows} in time.",
+            fix="Offer fewer, longer rows.",
+            field="dataset",
+        )
     if stored.rows < offer.policy.least_rows() or stored.longest_row_tokens > offer.training.max_length_tokens:
         # The counts say that it does not fit; the rows say where.
         check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
