@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ class CallLimits:
 
     Attributes:
         calls_per_second, burst_calls: of one caller; `burst_calls` may come at once after a rest.
+        calls_at_once: of one caller that are being served; more of them wait for those.
         streams: watches and downloads of one caller at the same time.
         connections: of all callers together.
         call_seconds: a call with one answer ends then if its caller set no deadline.
@@ -32,6 +33,7 @@ class CallLimits:
 
     calls_per_second: float = 50
     burst_calls: int = 200
+    calls_at_once: int = 8
     streams: int = 16
     connections: int = 1000
     call_seconds: float = 60
@@ -65,6 +67,7 @@ class Limits(Interceptor):
         self._limits = limits
         self._clock = clock
         self._buckets: dict[str, Bucket] = {}  # as many as there are admitted parties
+        self._served = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(limits.calls_at_once))
         self._streams: Counter[str] = Counter()
 
     async def around(self, method: str, context: Context, serve: Serve, *, streams: bool) -> Any:
@@ -80,13 +83,27 @@ class Limits(Interceptor):
         if streams:
             return await self._stream(caller, serve)
         if context.time_remaining() is not None:
-            return await serve()  # gRPC ends it
+            return await self._whole(caller, serve)  # gRPC ends it
         try:
             async with asyncio.timeout(self._limits.call_seconds):
-                return await serve()
+                return await self._whole(caller, serve)
         except TimeoutError:
             said = f"The call took longer than {self._limits.call_seconds:g} s, and set no deadline of its own."
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, said)
+
+    async def _whole(self, caller: str, serve: Serve) -> Any:
+        """Serves to the end also what its caller has given up: its thread works on, and takes a place until then."""
+        places = self._served[caller]
+        await places.acquire()
+
+        def done(call: asyncio.Future[Any]) -> None:
+            places.release()
+            if not call.cancelled():
+                call.exception()  # of a call that was given up, nobody else asks how it ended
+
+        call = asyncio.ensure_future(serve())
+        call.add_done_callback(done)
+        return await asyncio.shield(call)
 
     async def _stream(self, caller: str, serve: Serve) -> Any:
         if self._streams[caller] >= self._limits.streams:
