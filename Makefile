@@ -46,7 +46,7 @@ bench-escrow: .venv/ready-dev ## Settlements per second beside the disk's own co
 	$(BIN)/python tests/bench/bench_escrow.py
 
 bench-coordinator: .venv/ready-dev ## Jobs created and seen through per second, beside commits and echoes; memory and answers with 100,000 jobs. 5 minutes.
-	PYTHONPATH=tests $(BIN)/python tests/bench/bench_coordinator.py
+	GRPC_VERBOSITY=ERROR PYTHONPATH=tests $(BIN)/python tests/bench/bench_coordinator.py
 
 bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passes without training. DATA=FOLDER of *.jsonl: 2 minutes a set.
 	$(BIN)/python tests/bench/bench_marks.py $(if $(DATA),--data $(DATA))

@@ -210,7 +210,6 @@ def report(done: list[Round], took: list[float], lived: list[Load], looked: list
 
 
 def main() -> int:
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # or gRPC's core tells of every connection that ends
     parties = Parties()
     with tempfile.TemporaryDirectory(prefix="bench-coordinator-", dir=Path.cwd()) as name:
         folder = Path(name)
