@@ -104,7 +104,8 @@ def _operate(loaded: Settings, names: list[str], *, rotate: bool, rotate_ca: boo
         typer.echo(f"Everything is there already, in {home}")
     coordinator = keys.load_or_create(loaded.key_file("coordinator")).public.key_id
     typer.echo(f"This coordinator is {coordinator}. Parties compare that before they install an answer.")
-    typer.echo("Next: `hallmark coordinator run`; `hallmark admit REQUEST` for each party.")
+    typer.echo("Next: `hallmark coordinator run`; `hallmark admit REQUEST` for each party;")
+    typer.echo(f"      `hallmark account deposit {coordinator} 50000`: it puts up a bond for each job.")
 
 
 def _ask(home: Path, role: str) -> None:

@@ -98,6 +98,7 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     2. Its data set is the client's, and no manifest over these rows was ever committed: two copies with different
        marks would give the marks away by a diff.
     3. The marks can be learned, and the policy fits into the rows, of which there are not too many.
+    4. This node has what it puts up as its bond: the escrow takes it when a provider countersigns.
 
     Raises:
         InvalidInput, NotFound, Conflict: the first obligation that does not hold, with what would.
@@ -117,6 +118,14 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     if stored.rows < offer.policy.least_rows() or stored.longest_row_tokens > offer.training.max_length_tokens:
         # The counts say that it does not fit; the rows say where.
         check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+    # 4
+    bond, token = offer.money.bond_minor, offer.money.token
+    if unit.escrow.account(f"party:{offer.coordinator}", token).available_minor < bond:
+        raise Conflict(
+            f"This node cannot put up its bond of {bond:,} {token} now.",
+            fix=f"Have its operator run `hallmark account deposit {offer.coordinator} {bond}`, or ask again later.",
+            field="bond_minor",
+        )
     return stored
 
 

@@ -140,6 +140,7 @@ def test_a_job_is_quoted_placed_shown_and_cancelled(served: Served, hallmark: Ru
 
     code, out, err = hallmark("job", "create", *wish, "--no-watch")
     assert (code, err) == (2, "hallmark: Nobody is there to confirm this. Give --yes.\n")
+    assert hallmark("account", "deposit", served.world.node.key.public.key_id, "7")[0] == 0  # its bond is as large
     code, out, err = hallmark("job", "create", *wish, "--price", str(FUNDS_MINOR + 7), "--yes")
     assert (code, f"`hallmark account deposit {served.me} 7`" in err) == (9, True)
     assert "would take this offer" in hallmark("job", "create", *wish, "--check-only")[1]

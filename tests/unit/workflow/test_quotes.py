@@ -13,7 +13,7 @@ from node.core.job import State
 from node.core.messages import seal
 from node.core.training import TrainingSpec
 from node.errors import Conflict, InvalidInput, NotFound
-from node.workflow import data_sets, submit
+from node.workflow import accounts, data_sets, submit
 from node.workflow.node import Tariff
 from node.workflow.quote import Quote, Wish, overridden, proposed_money, quote
 
@@ -52,6 +52,7 @@ def test_the_price_follows_from_the_tariff_and_the_tokens(world: World) -> None:
 
 
 def test_a_quote_says_what_is_missing_instead_of_refusing(world: World) -> None:
+    accounts.deposit(world.node, world.node.key.public.key_id, "for so large a bond", FUNDS_MINOR)
     assert quoted(world, price_minor=FUNDS_MINOR).missing_minor == 0
     assert quoted(world, price_minor=FUNDS_MINOR + 7).missing_minor == 7
 
@@ -102,3 +103,17 @@ def test_rows_that_were_marked_before_are_not_quoted(world: World) -> None:
     world.advance_to(State.COMMITTED)
     with pytest.raises(Conflict):
         quoted(world)
+
+
+def test_a_node_without_its_bond_takes_no_offer_that_no_provider_could_countersign(world: World) -> None:
+    offer, coordinator = world.offer(), world.node.key.public.key_id
+    accounts.withdraw(world.node, coordinator, "all", FUNDS_MINOR)
+    for ask in (lambda: quoted(world), lambda: world.create(offer)):
+        with pytest.raises(Conflict, match=f"account deposit {coordinator}") as refusal:
+            ask()
+        assert refusal.value.facts["field"] == "bond_minor"
+    accounts.deposit(world.node, coordinator, "too little", offer.money.bond_minor - 1)
+    with pytest.raises(Conflict):
+        world.create(offer)
+    accounts.deposit(world.node, coordinator, "enough", 1)
+    assert world.create(offer).state is State.OFFERED
