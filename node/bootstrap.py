@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
 
+#: Verbs at a time: few of them compute, most wait for the database, which has a connection for each.
+SERVING_THREADS = 32
 #: Of a process that a second signal ended: 128 + SIGTERM.
 QUIT_EXIT_CODE = 143
 
@@ -144,6 +147,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.workflow.node import Limits, Node, Tariff
 
     stop = stop_signal()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(SERVING_THREADS))
     tracing.configure("hallmark-coordinator")
     require_port(settings.listen)  # seconds, not a minute, until a busy port is said
     tls.make_operator(settings.home, server_names(settings.listen), now_ms=SystemClock().now_ms())

@@ -36,6 +36,10 @@ class DataSets(Protocol):
         """
         ...
 
+    def bytes_of(self, owner: str) -> int:
+        """The sizes of this owner's data sets, summed."""
+        ...
+
     def in_use(self, owner: str, digest: Digest) -> bool:
         """Whether any job of this owner is over these rows, ended or not."""
         ...

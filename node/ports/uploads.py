@@ -53,8 +53,8 @@ class Uploads(Protocol):
         """Twice is harmless."""
         ...
 
-    def open_bytes(self, owner: str) -> int:
-        """The sizes of this owner's unfinished uploads, summed: the room that they take or may still take."""
+    def bytes_of(self, owner: str) -> int:
+        """The sizes of this owner's uploads, summed: the room that they take or may still take."""
         ...
 
     def expired(self, now_ms: int, limit: int) -> Sequence[Upload]:

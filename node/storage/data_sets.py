@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, select, tuple_
 from sqlalchemy import bindparam as given
 
 from node.crypto.digest import Digest
@@ -39,6 +39,10 @@ class SqlDataSets:
             query = query.where(tuple_(time, digest) < tuple_(last, after))
         query = query.order_by(time.desc(), digest.desc()).limit(limit)
         return [_data_set(row) for row in self._connection.execute(query).mappings()]
+
+    def bytes_of(self, owner: str) -> int:
+        query = select(func.coalesce(func.sum(data_sets.c.size_bytes), 0)).where(data_sets.c.owner == owner)
+        return int(self._connection.execute(query).scalar_one())
 
     def in_use(self, owner: str, digest: Digest) -> bool:
         uses = select(jobs.c.id).where(jobs.c.data_set == str(digest), jobs.c.client == owner)

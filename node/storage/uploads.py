@@ -39,9 +39,9 @@ class SqlUploads:
     def remove(self, upload: Upload) -> None:
         self._connection.execute(delete(uploads).where(_named(upload.owner, upload.digest)))
 
-    def open_bytes(self, owner: str) -> int:
-        query = select(func.coalesce(func.sum(uploads.c.size_bytes), 0))
-        return int(self._connection.execute(query.where(uploads.c.owner == owner, ~uploads.c.complete)).scalar_one())
+    def bytes_of(self, owner: str) -> int:
+        query = select(func.coalesce(func.sum(uploads.c.size_bytes), 0)).where(uploads.c.owner == owner)
+        return int(self._connection.execute(query).scalar_one())
 
     def expired(self, now_ms: int, limit: int) -> Sequence[Upload]:
         query = select(uploads).where(uploads.c.expires_at_ms <= now_ms).order_by(uploads.c.expires_at_ms).limit(limit)

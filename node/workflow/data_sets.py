@@ -22,9 +22,9 @@ def make_of_upload(node: Node, owner: str, digest: Digest, *, validate_only: boo
         NotFound, Conflict: the owner has no such upload, or bytes are missing.
     """
     with node.units(read_only=True) as unit:
-        upload = complete_of(unit, owner, digest)
         if known := unit.data_sets.find(owner, digest):
             return known
+        upload = complete_of(unit, owner, digest)
     if upload.size_bytes > dataset.MAX_BYTES:
         raise InvalidInput(
             f"A data set has at most {dataset.MAX_BYTES} bytes.", field="upload", actual=upload.size_bytes
@@ -37,6 +37,7 @@ def make(node: Node, owner: str, data: bytes, *, validate_only: bool = False) ->
 
     Raises:
         InvalidInput: `violations` names the wrong lines; a row that this node could not verify is one.
+        Conflict: the owner has too many bytes here.
     """
     lengths: list[int] = []
     rows = dataset.parse(data, check=lambda row: lengths.append(_tokens(node, row)))
@@ -52,10 +53,22 @@ def make(node: Node, owner: str, data: bytes, *, validate_only: bool = False) ->
     if validate_only:
         return made
     with node.units() as unit:
+        if known := unit.data_sets.find(owner, made.digest):
+            return known
+        taken = unit.data_sets.bytes_of(owner)
+        if taken + made.size_bytes > node.limits.most_data_set_bytes:
+            raise Conflict(
+                f"Your data sets take {taken} of the {node.limits.most_data_set_bytes} bytes allowed.",
+                fix="Delete one that no job is over.",
+                expected=node.limits.most_data_set_bytes,
+                actual=taken + made.size_bytes,
+            )
         unit.data_sets.add(made)
+        if (upload := unit.uploads.find(owner, made.digest)) and upload.complete:
+            unit.uploads.remove(upload)  # its bytes are the data set's from now on
         node.blobs.put(data)  # within the transaction: nobody deletes these bytes meanwhile
         unit.commit()
-        return of_owner(unit, owner, made.digest)
+        return made
 
 
 def find(node: Node, owner: str, digest: Digest) -> DataSet:

@@ -31,7 +31,8 @@ class Limits:
         longest_deadline_seconds: so long at most a bond may be locked in one state.
         least_evaluate_seconds: for one evaluation; a job waits for those before it.
         most_bond_prices: the bond that an offer may ask of this node, in multiples of its price.
-        most_open_upload_bytes: of one party, in uploads that are not finished.
+        most_upload_bytes: of one party, in uploads of which nothing was made yet.
+        most_data_set_bytes: of one party.
     """
 
     max_length_tokens: int
@@ -44,7 +45,8 @@ class Limits:
     least_evaluate_seconds: int = 600
     most_bond_prices: int = 2
     largest_upload_bytes: int = 2 << 30
-    most_open_upload_bytes: int = 4 << 30
+    most_upload_bytes: int = 4 << 30
+    most_data_set_bytes: int = 16 << 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def begin(node: Node, owner: str, digest: Digest, size_bytes: int) -> Upload:
 
     Raises:
         InvalidInput: no bytes, or more than this node takes; or other than before, for the same digest.
-        Conflict: the owner has too many unfinished bytes here.
+        Conflict: the owner has too many bytes here of which nothing was made yet.
     """
     if not 1 <= size_bytes <= node.limits.largest_upload_bytes:
         raise InvalidInput(
@@ -39,13 +39,13 @@ def begin(node: Node, owner: str, digest: Digest, size_bytes: int) -> Upload:
                     actual=size_bytes,
                 )
             return known
-        open_bytes = unit.uploads.open_bytes(owner)
-        if open_bytes + size_bytes > node.limits.most_open_upload_bytes:
+        taken = unit.uploads.bytes_of(owner)
+        if taken + size_bytes > node.limits.most_upload_bytes:
             raise Conflict(
-                f"Your unfinished uploads take {open_bytes} of the {node.limits.most_open_upload_bytes} bytes allowed.",
-                fix="Finish or delete one of them first.",
-                expected=node.limits.most_open_upload_bytes,
-                actual=open_bytes + size_bytes,
+                f"Your uploads take {taken} of the {node.limits.most_upload_bytes} bytes allowed.",
+                fix="Make something of one of them, or delete it, first.",
+                expected=node.limits.most_upload_bytes,
+                actual=taken + size_bytes,
             )
         upload = Upload(owner, digest, size_bytes, node.clock.now_ms() + PATIENCE_MS)
         unit.uploads.add(upload)

@@ -52,6 +52,7 @@ CHANGING = {method.rpartition("/")[2] for method in METHODS if changes(method)}
 FULL_NAMES = {method.rpartition("/")[2]: method for method in METHODS}
 FILES = adapter_files([])
 OTHER_ROWS, THIRD_ROWS = ROWS[1:], ROWS[2:]
+GIVEN_UP = b"given up"
 HALF = Progress(1, 2, 0.5, 1.0, 2.0)
 #: With another value in these fields it is another request, which may well have an effect of its own.
 OTHER_REQUEST = {
@@ -91,9 +92,9 @@ def upload(party: str, data: bytes, *pieces: slice, aside: bool = False, anew: b
         yield Sent(party, "WriteUpload", written, aside=aside)
 
 
-def data_set(rows: tuple[Row, ...], *pieces: slice, anew: bool = False) -> Iterator[Sent]:
+def data_set(rows: tuple[Row, ...], *pieces: slice) -> Iterator[Sent]:
     data = dataset.to_jsonl(rows)
-    yield from upload("client", data, *pieces, anew=anew)
+    yield from upload("client", data, *pieces, anew=True)
     created = datasets_pb2.CreateDatasetRequest(upload=f"uploads/{sha256_digest(data)}")
     yield Sent("client", "CreateDataset", created)
 
@@ -133,8 +134,10 @@ def life(world: World) -> Iterator[Sent | Own]:
     yield from data_set(OTHER_ROWS)
     yield job(world, OTHER_ROWS, "job-2", 5_000)
     yield Sent("client", "CancelJob", jobs_pb2.CancelJobRequest(name="jobs/job-2"))
-    yield from data_set(THIRD_ROWS, anew=True)
-    yield Sent("client", "DeleteUpload", uploads_pb2.DeleteUploadRequest(name=f"uploads/{third}"), aside=True)
+    yield from upload("client", GIVEN_UP, aside=True, anew=True)
+    given_up = uploads_pb2.DeleteUploadRequest(name=f"uploads/{sha256_digest(GIVEN_UP)}")
+    yield Sent("client", "DeleteUpload", given_up, aside=True)
+    yield from data_set(THIRD_ROWS)
     yield Sent("client", "DeleteDataset", datasets_pb2.DeleteDatasetRequest(name=f"datasets/{third}"))
     models = [str(BASE_MODEL)]
     registered = providers_pb2.RegisterProviderRequest(display_name="barn", base_model_digests=models)

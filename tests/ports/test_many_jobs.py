@@ -144,7 +144,7 @@ CALLS: dict[str, Callable[[UnitOfWork], object]] = {
     "files": lambda unit: (unit.files.all(JOB), unit.files.remove(JOB, "a")),
     "nonce": lambda unit: (unit.nonces.use("a", "n", 5), unit.nonces.forget(5)),
     "outbox": lambda unit: unit.outbox.due(5, 5),
-    "uploads": lambda unit: (unit.uploads.expired(5, 5), unit.uploads.open_bytes("a")),
+    "uploads": lambda unit: (unit.uploads.expired(5, 5), unit.uploads.bytes_of("a")),
     "money": lambda unit: (unit.escrow.account("party:a", "CREDIT"), unit.escrow.job(JOB), unit.escrow.history(JOB)),
     "transfers": lambda unit: unit.escrow.newest_transfers("party:a", before=5, limit=5),
     "upload": lambda unit: (unit.uploads.add(Upload("a", DATA, 1, 1)), unit.uploads.find("a", DATA)),

@@ -114,12 +114,12 @@ def test_of_two_pieces_at_the_same_place_one_moves_the_upload_on(unit: UnitOfWor
     assert unit.uploads.find("me", ONE) == whole
 
 
-def test_unfinished_uploads_count_with_their_whole_size(unit: UnitOfWork) -> None:
-    assert unit.uploads.open_bytes("me") == 0
+def test_uploads_count_with_their_whole_size_complete_or_not(unit: UnitOfWork) -> None:
+    assert unit.uploads.bytes_of("me") == 0
     unit.uploads.add(Upload("me", ONE, 10, 99, received_bytes=4))
     unit.uploads.add(Upload("me", TWO, 20, 99, received_bytes=20, complete=True))
     unit.uploads.add(Upload("them", ONE, 40, 99))
-    assert unit.uploads.open_bytes("me") == 10
+    assert unit.uploads.bytes_of("me") == 30
 
 
 def test_uploads_expire_complete_or_not(unit: UnitOfWork) -> None:

@@ -24,8 +24,21 @@ def test_a_data_set_is_made_of_a_complete_upload(world: World) -> None:
     assert (made.tokens, made.longest_row_tokens) == (sum(lengths), max(lengths))
     assert data_sets.make_of_upload(world.node, me, digest) == made
     assert data_sets.find(world.node, me, digest) == made
-    uploads.give_up(world.node, me, digest)
+    with pytest.raises(NotFound):
+        uploads.find(world.node, me, digest)
     assert world.node.blobs.get(digest) == DATA
+
+
+def test_a_party_keeps_no_more_than_its_room(world: World) -> None:
+    world.node = replace(world.node, limits=replace(world.node.limits, most_data_set_bytes=len(DATA)))
+    more = dataset.to_jsonl(ROWS[:1])
+    made = data_sets.make(world.node, "me", DATA)
+    assert data_sets.make(world.node, "me", DATA) == made
+    with pytest.raises(Conflict):
+        data_sets.make(world.node, "me", more)
+    data_sets.make(world.node, "you", more)
+    data_sets.delete(world.node, "me", made.digest)
+    data_sets.make(world.node, "me", more)
 
 
 def test_an_upload_with_missing_bytes_makes_no_data_set(world: World) -> None:

@@ -113,12 +113,15 @@ def test_another_size_for_the_same_digest_is_refused(world: World) -> None:
 
 
 def test_a_party_begins_no_more_than_its_room(world: World) -> None:
-    node = replace(world.node, limits=replace(world.node.limits, most_open_upload_bytes=len(DATA) + 10))
+    node = replace(world.node, limits=replace(world.node.limits, most_upload_bytes=len(DATA) + 10))
     uploads.begin(node, "me", DIGEST, len(DATA))
     with pytest.raises(Conflict):
         uploads.begin(node, "me", sha256_digest(b"x" * 11), 11)
     uploads.begin(node, "you", sha256_digest(b"x" * 11), 11)
     uploads.write(node, "me", DIGEST, 0, DATA)
+    with pytest.raises(Conflict):
+        uploads.begin(node, "me", sha256_digest(b"x" * 11), 11)
+    uploads.give_up(node, "me", DIGEST)
     uploads.begin(node, "me", sha256_digest(b"x" * 11), 11)
 
 
