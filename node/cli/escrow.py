@@ -125,7 +125,10 @@ def _open(url: str | None) -> Iterator[Escrow]:
     except ArgumentError as fault:
         raise InvalidInput("--database is no SQLAlchemy URL.", fix="Try sqlite:///FILE.", field="database") from fault
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise NotFound(f"There is no database {parsed.database}.", fix="Name one with --database sqlite:///FILE.")
+        raise NotFound(
+            f"There is no database {parsed.database}: an operator has one.",
+            fix="Give its home in HALLMARK_HOME, or --database URL. A party's: `hallmark account transfers`.",
+        )
     engine = create_engine(parsed)
     try:
         with engine.connect() as connection:

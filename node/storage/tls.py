@@ -150,9 +150,9 @@ def identity(home: Path, role: Role) -> Identity:
     key, tls_key, certificate = _key_file(home, role), _tls_key_file(home, role), _certificate_file(home, role)
     for file in (key, tls_key, certificate, authorities_file(home)):
         if not file.exists():
-            raise _not_admitted(role, f"{file} is missing")
+            raise _not_admitted(home, role, f"{file} is missing")
     if certificates.expires_at_ms(certificate.read_bytes()) <= now_ms:
-        raise _not_admitted(role, f"{certificate} has ended")
+        raise _not_admitted(home, role, f"{certificate} has ended")
     trust = keys.read_trust(home / "trust.json")
     if len(trust.coordinators) != 1:
         raise InvalidInput(f"{home / 'trust.json'} must pin one coordinator to talk to.", field="trust")
@@ -164,14 +164,21 @@ def identity(home: Path, role: Role) -> Identity:
     )
 
 
-def _not_admitted(role: Role, reason: str) -> NotFound:
+def roles(home: Path) -> tuple[Role, ...]:
+    """What this home has certificates as, ended ones included."""
+    return tuple(role for role in Role if _certificate_file(home, role).exists())
+
+
+def _not_admitted(home: Path, role: Role, reason: str) -> NotFound:
     fix = (
         "Give the home of the coordinator's operator with --home; `hallmark init` makes one."
         if role is Role.OPERATOR
         else f"Run `hallmark init --role {role}`, have the operator admit the request, install the answer with "
         "`hallmark init --install FILE`."
     )
-    return NotFound(f"This home has no valid certificate as {role}: {reason}.", fix=fix, field="home")
+    others = " and ".join(other for other in roles(home) if other is not role)
+    has = f" It has one as {others}: commands that know --as take that." if others else ""
+    return NotFound(f"This home has no valid certificate as {role}: {reason}.{has}", fix=fix, field="home")
 
 
 class Revocations:

@@ -30,7 +30,7 @@ def checks(*, must_serve: bool) -> dict[str, Check]:
         "database": database.database,
         "blobs": home.blobs,
         "base model": home.base_model,
-        "coordinator": serving.serving if must_serve else serving.port,
+        "coordinator": serving.serving if must_serve else serving.found,
     }
 
 

@@ -1,19 +1,44 @@
-"""Checks of the coordinator itself: is its port free, or does the right one answer there over TLS and say it serves?"""
+"""Checks of the coordinator: at its operator's, is its port free, or does the right one serve there; at a party's, does
+the one whose keys it pinned answer it over TLS?
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from node.cli.doctor.findings import Finding, broken, ok
 from node.settings import Settings
 
+if TYPE_CHECKING:
+    from node.crypto.certificates import Role
+
 ANSWER_SECONDS = 2.0
 
 
-def port(settings: Settings) -> Iterator[Finding]:
+def found(settings: Settings) -> Iterator[Finding]:
+    """What there is to check in this home: an operator's, or that of parties."""
+    from node.storage import tls
+
+    roles = tls.roles(settings.home)
+    if tls.server_file(settings.home).exists() or not roles:
+        yield from _port(settings)
+        return
+    for role in roles:
+        answers = _answer(settings, settings.coordinator, role)
+        if answers == "SERVING":
+            yield ok(f"The coordinator at {settings.coordinator} serves this {role}")
+        else:
+            yield broken(
+                f"No coordinator at {settings.coordinator} serves this {role}: {answers}.",
+                "hallmark config show --describe  # is the setting `coordinator` right? If so, ask its operator",
+            )
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
     """A busy port is well if this home's own coordinator is behind it."""
-    answers = _answer(settings) if _is_taken(settings.listen) else None
+    answers = _own_answer(settings) if _is_taken(settings.listen) else None
     if answers is None:
         yield ok(f"{settings.listen} is free: no coordinator runs")
     elif answers == "SERVING":
@@ -23,8 +48,8 @@ def port(settings: Settings) -> Iterator[Finding]:
 
 
 def serving(settings: Settings) -> Iterator[Finding]:
-    """As `port`, where a coordinator should run."""
-    answers = _answer(settings)
+    """A coordinator of this home must run."""
+    answers = _own_answer(settings)
     if answers == "SERVING":
         yield ok(f"The coordinator on {settings.listen} serves")
     else:
@@ -42,16 +67,21 @@ def _is_taken(address: str) -> bool:
     return False
 
 
-def _answer(settings: Settings) -> str:
-    """What the coordinator's health service says to its operator, or why it says nothing."""
+def _own_answer(settings: Settings) -> str:
+    from node.crypto.certificates import Role
+
+    return _answer(settings, _local(settings.listen), Role.OPERATOR)
+
+
+def _answer(settings: Settings, address: str, role: Role) -> str:
+    """What a coordinator's health service says to this home's party, or why it says nothing."""
     import grpc
 
-    from node.crypto.certificates import Role
     from node.errors import HallmarkError
     from node.storage import tls
 
     try:
-        identity = tls.identity(settings.home, Role.OPERATOR)
+        identity = tls.identity(settings.home, role)
     except HallmarkError as fault:
         return fault.message.rstrip(".")
 
@@ -60,7 +90,7 @@ def _answer(settings: Settings) -> str:
 
         from node.wire.channel import open_channel
 
-        channel = open_channel(_local(settings.listen), identity)
+        channel = open_channel(address, identity)
         try:
             check = health_pb2_grpc.HealthStub(channel).Check
             answer = await check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from node.cli.app import app
 from node.cli.doctor import findings, machine
 from node.cli.doctor.command import checks
 from node.cli.doctor.findings import Finding, Level
+from node.crypto.certificates import Role
 from node.settings import Settings
 from node.storage import tls
 
@@ -115,6 +117,17 @@ def test_a_coordinator_that_should_serve_and_does_not_is_broken(home: Path) -> N
     code, found = examine(home, "--serving")
     assert code == 1
     assert "No coordinator serves" in of(found, "coordinator")["found"]
+
+
+def test_a_party_is_told_when_its_coordinator_does_not_answer(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALLMARK_COORDINATOR", os.environ["HALLMARK_LISTEN"])
+    tls.admit_here(home, tmp_path / "provider", Role.PROVIDER, now_ms=NOW_MS)
+    code, found = examine(tmp_path / "provider")
+    assert code == 1
+    assert "serves this provider" in of(found, "coordinator")["found"]
+    assert "--describe" in of(found, "coordinator")["fix"]
 
 
 @pytest.fixture

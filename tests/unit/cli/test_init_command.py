@@ -8,6 +8,7 @@ import pytest
 
 from node.cli import app
 from node.crypto.certificates import Role
+from node.errors import NotFound
 from node.storage import tls
 
 
@@ -42,6 +43,8 @@ def test_a_party_gets_in_by_what_each_side_is_told_to_type(
     identity = tls.identity(provider, Role.PROVIDER)
     assert identity.coordinator in capsys.readouterr().out
     assert identity.coordinator == tls.identity(operator, Role.OPERATOR).coordinator
+    with pytest.raises(NotFound, match="It has one as provider"):
+        tls.identity(provider, Role.CLIENT)
 
     assert run(monkeypatch, "admit", "--home", operator, "--revoke", identity.key.public.key_id) == 0
     assert tls.revoked(operator) == {identity.key.public.key_id}
