@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from node.coordinator.claims import claimed
@@ -45,7 +46,7 @@ def run_rounds(node: Node, stop: threading.Event) -> None:
     others = [
         threading.Thread(target=_rounds, args=(stop, name, seconds, one_round), name=f"worker-{name}", daemon=True)
         for name, seconds, one_round in (
-            ("prompt", ROUND_SECONDS, _PromptRounds(node)),
+            ("prompt", ROUND_SECONDS, _PromptRounds(node, stop)),
             ("tidy", TIDY_SECONDS, lambda: tidy(node)),
         )
     ]
@@ -83,17 +84,23 @@ class _Rests:
 
 
 class _PromptRounds:
-    """Deadlines and reveals: what needs no model. Each is one transaction, so of two workers one does it."""
+    """Deadlines and reveals, the most urgent first: what needs no model. Of two workers one does each, for a job moves
+    only once.
+    """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, stop: threading.Event) -> None:
         self._node = node
+        self._stop = stop
         self._rests = _Rests()
 
     def __call__(self) -> None:
-        for job in self._rests.awake(settle.overdue(self._node)):
-            _step(self._node, job, settle.pass_deadline, self._rests)
-        for job in self._rests.awake(_waiting(self._node, State.UPLOADED)):
-            _step(self._node, job, reveal.reveal, self._rests)
+        while not self._stop.is_set():
+            for job in self._rests.awake(settle.overdue(self._node)):
+                _step(self._node, job, settle.pass_deadline, self._rests)
+            waiting = self._rests.awake(_waiting(self._node, State.UPLOADED))
+            if not waiting:
+                return
+            _step(self._node, _most_urgent(waiting), reveal.reveal, self._rests)
 
 
 class _ModelRounds:
@@ -108,9 +115,12 @@ class _ModelRounds:
 
     def __call__(self) -> None:
         while not self._stop.is_set():
-            for state, step in ((State.REVEALED, verify.evaluate), (State.OFFERED, prepare.prepare)):
+            for state, choose, step in (
+                (State.REVEALED, _most_urgent, verify.evaluate),
+                (State.OFFERED, _next_offer, prepare.prepare),
+            ):
                 if waiting := self._rests.awake(_waiting(self._node, state)):
-                    self._do(min(waiting, key=lambda job: job.due_at_ms or 0), step)
+                    self._do(choose(waiting), step)
                     break
             else:
                 return
@@ -124,6 +134,16 @@ class _ModelRounds:
                 self._announced.add((job.id, job.state))
                 _tell(node, job, TOLD[job.state])
             _step(node, job, step, self._rests)
+
+
+def _most_urgent(waiting: list[Job]) -> Job:
+    return min(waiting, key=lambda job: job.due_at_ms or 0)
+
+
+def _next_offer(waiting: list[Job]) -> Job:
+    """Of whoever has the fewest waiting, so that no client's many offers let another's run out."""
+    count = Counter(job.client for job in waiting)
+    return min(waiting, key=lambda job: (count[job.client], job.due_at_ms or 0))
 
 
 def _waiting(node: Node, state: State) -> list[Job]:

@@ -35,6 +35,10 @@ class Leases(Protocol):
         """That very lease, stale or not."""
         ...
 
+    def count(self, job_id: str, provider: str) -> int:
+        """How often this provider was given this job."""
+        ...
+
     def held_by(self, provider: str, now_ms: int) -> Sequence[Lease]:
         """The leases of one provider that are current and unexpired, the first to run out first."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select, update
 from sqlalchemy import bindparam as given
 
 from node.errors import Conflict, PermissionRefused
@@ -33,6 +33,10 @@ class SqlLeases:
         query = select(leases).where(leases.c.job == job_id, leases.c.fence == fence)
         row = self._connection.execute(query).mappings().one_or_none()
         return _lease(row) if row else None
+
+    def count(self, job_id: str, provider: str) -> int:
+        query = select(func.count()).where(leases.c.job == job_id, leases.c.provider == provider)
+        return int(self._connection.execute(query).scalar_one())
 
     def held_by(self, provider: str, now_ms: int) -> Sequence[Lease]:
         newer = leases.alias()

@@ -26,6 +26,8 @@ LEASE_MS = 60_000
 IN_HAND = (State.AGREED, State.TRAINING, State.SUBMITTED, State.UPLOADED, State.REVEALED)
 #: What a provider has to do itself; its job comes back to it here when its lease has run out.
 PROVIDERS_TURN = (State.AGREED, State.TRAINING, State.SUBMITTED)
+#: So often a provider is given a job that it does not countersign; from then on it is left to others.
+MOST_LEASES = 3
 #: Jobs that one request looks at before a provider is told that there is none for it.
 MOST_PASSED_OVER = 100
 
@@ -54,7 +56,7 @@ def lease_job(
     3. The oldest open job over one of these base models that pays enough.
 
     Args:
-        declined: jobs that it does not want, by id.
+        declined: jobs that it does not want, by id; whichever of them it holds is free for others at once.
     """
     with node.units() as unit:
         now_ms = node.clock.now_ms()
@@ -83,7 +85,7 @@ def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: C
         raise PermissionRefused("The terms are signed by another provider than the one that leased the job.")
     if now_ms >= lease.until_ms:
         raise Conflict("This lease has run out.", fix="Lease again.", job=job.id)
-    if not _has_time_for(node, unit, job):
+    if not _has_time_for(node, unit.jobs.in_states(IN_HAND), job):
         raise Conflict("This node has too many jobs in hand.", fix="Lease again later.", job=job.id)
     offer, commit = chain.offer, chain.find(Commit)
     unit.escrow.open_job(
@@ -129,10 +131,11 @@ def leased(unit: UnitOfWork, caller: str, job_id: str, fence: int) -> tuple[Leas
 
 
 def _held(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Lease | None:
-    for lease in unit.leases.held_by(caller, now_ms):
-        if lease.job not in declined and unit.jobs.get(lease.job).state is State.COMMITTED:
-            return lease
-    return None
+    held = [lease for lease in unit.leases.held_by(caller, now_ms) if unit.jobs.get(lease.job).state is State.COMMITTED]
+    for lease in held:
+        if lease.job in declined:
+            unit.leases.extend(lease, now_ms)
+    return next((lease for lease in held if lease.job not in declined), None)
 
 
 def _fallen_silent(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Job | None:
@@ -152,7 +155,7 @@ def _open(
     declined: Collection[str],
     least_price: int,
 ) -> Job | None:
-    passed_over = list(declined)
+    passed_over, in_hand = list(declined), unit.jobs.in_states(IN_HAND)
     for _ in range(MOST_PASSED_OVER):
         job = unit.jobs.open_for(
             base_models,
@@ -160,15 +163,22 @@ def _open(
             declined=passed_over,
             least_price_minor_per_1000_tokens=least_price,
         )
-        if job is None or not _has_time_for(node, unit, job):
+        if job is None:
             return None
-        if caller not in (job.client, record.chain_of(node, unit, job.id).offer.arbiter):
+        # nobody trains its own job, or one that it may have to judge; nor does it keep a job from others
+        own = caller in (job.client, record.chain_of(node, unit, job.id).offer.arbiter)
+        if not own and unit.leases.count(job.id, caller) < MOST_LEASES and _has_time_for(node, in_hand, job):
             return job
-        passed_over.append(job.id)  # nobody trains its own job, or one that it may have to judge
+        passed_over.append(job.id)
     return None
 
 
-def _has_time_for(node: Node, unit: UnitOfWork, job: Job) -> bool:
-    """Whether this job could be evaluated in time even if all jobs in hand arrived at once: the bond hangs on it."""
-    before = sum(other.id != job.id for other in unit.jobs.in_states(IN_HAND))
-    return job.deadlines.evaluate_seconds >= (before + 1) * node.limits.least_evaluate_seconds
+def _has_time_for(node: Node, in_hand: Sequence[Job], job: Job) -> bool:
+    """Whether this job could be revealed and evaluated in time even if all jobs in hand arrived at once: the bond hangs
+    on it.
+    """
+    jobs = 1 + sum(other.id != job.id for other in in_hand)
+    return (
+        job.deadlines.reveal_seconds >= jobs * node.limits.least_reveal_seconds
+        and job.deadlines.evaluate_seconds >= jobs * node.limits.least_evaluate_seconds
+    )

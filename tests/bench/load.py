@@ -123,7 +123,12 @@ def offer(client: str, job: str, data_set: str) -> Offer:
         training=TrainingSpec(),
         policy=POLICY,
         money=MONEY,
-        deadlines=replace(DEADLINES, challenge_seconds=CHALLENGE_SECONDS, evaluate_seconds=EVALUATE_SECONDS),
+        deadlines=replace(
+            DEADLINES,
+            challenge_seconds=CHALLENGE_SECONDS,
+            reveal_seconds=EVALUATE_SECONDS,
+            evaluate_seconds=EVALUATE_SECONDS,
+        ),
     )
 
 
