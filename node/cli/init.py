@@ -36,10 +36,13 @@ def init(
 ) -> None:
     """Makes keys and certificates: an operator's node, or a party's request to a coordinator. Repeating it is harmless.
 
-    The operator:  hallmark init --name node.example     then `hallmark coordinator run`
-    A party:       hallmark init --role provider         writes a request for the operator
-    The operator:  hallmark admit provider.request.json  writes the answer
-    The party:     hallmark init --install provider.admission.json
+    The operator: hallmark init --name node.example
+
+    A party, which writes a request: hallmark init --role provider
+
+    The operator, who writes the answer: hallmark admit provider.request.json
+
+    The party: hallmark init --install provider.admission.json
 
     Certificates last 90 days; the same three steps renew a party's. `--rotate` renews the server's without a restart.
     To change the authority: `--rotate-ca`, have every party admitted anew, then `--retire-ca`.
@@ -64,8 +67,9 @@ def admit(
 ) -> None:
     """Admits a party to this operator's coordinator, or shuts one out.
 
-    hallmark admit provider.request.json     checks both of its keys; writes provider.admission.json beside it
-    hallmark admit --revoke ed25519:1f0c...  takes effect with the next call, without a restart
+    Checks both of its keys and writes the answer beside the request: hallmark admit provider.request.json
+
+    From the next call on, without a restart: hallmark admit --revoke ed25519:1f0c...
     """
     from node import bootstrap, settings
     from node.storage import tls
