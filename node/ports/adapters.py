@@ -11,6 +11,10 @@ from node.ports.inference import Adapter
 
 
 class Adapters(Protocol):
+    def most_bytes(self, training: TrainingSpec) -> int:
+        """No file of an adapter of this specification is larger."""
+        ...
+
     def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
         """The adapter gate, before torch sees a byte.
 

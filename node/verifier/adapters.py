@@ -20,7 +20,15 @@ from node.core.adapter import CONFIG, WEIGHTS
 from node.core.training import TrainingSpec
 from node.crypto.digest import Digest
 from node.detect.adapter import CHUNK_BYTES, check_adapter
-from node.detect.adapter_header import ALIGNMENT_BYTES, ITEM_BYTES, LENGTH_BYTES, METADATA, Tensor
+from node.detect.adapter_config import MAX_CONFIG_BYTES
+from node.detect.adapter_header import (
+    ALIGNMENT_BYTES,
+    ITEM_BYTES,
+    LENGTH_BYTES,
+    METADATA,
+    Tensor,
+    max_weights_bytes,
+)
 from node.errors import Unavailable
 from node.models.base import BaseModel
 from node.models.lora import adapter_config, lora_shapes
@@ -33,6 +41,9 @@ class FolderAdapters:
     def __init__(self, folder: Path, model: BaseModel) -> None:
         self._folder = folder
         self._model = model
+
+    def most_bytes(self, training: TrainingSpec) -> int:
+        return max(MAX_CONFIG_BYTES, max_weights_bytes(lora_shapes(self._model, training)))
 
     def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
         with self._on_disk(files) as paths:

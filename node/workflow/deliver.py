@@ -16,12 +16,14 @@ from node.core.messages import AdapterCommit, Chain, Commit, DataReceipt, Terms,
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import Conflict, IntegrityFailure, InvalidInput
+from node.ports.unit_of_work import UnitOfWork
 from node.workflow import fault, record
 from node.workflow.dispatch import LEASE_MS, PROVIDERS_TURN, countersigned, leased
 from node.workflow.node import Node
 from node.workflow.uploads import complete_of
 
-MAX_ADAPTER_BYTES = 2 << 30
+#: Metrics that come sooner after the last ones, or after so many events of a job, are not told.
+REPORT_MS, MOST_EVENTS = 1000, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def post_message(node: Node, caller: str, job_id: str, fence: int, envelope: Env
 def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progress | None) -> Beat:
     """Keeps a countersigned job in the caller's hands, passes on training metrics, and tells whether to go on.
 
-    Whoever has not countersigned cannot keep a job from others this way. The same metrics again are not told again.
+    Whoever has not countersigned cannot keep a job from others this way. The same metrics again are not told again,
+    nor more of them than anybody could read.
 
     Raises:
         NotFound, PermissionRefused: see `leased`.
@@ -88,17 +91,15 @@ def heartbeat(node: Node, caller: str, job_id: str, fence: int, progress: Progre
         unit.providers.seen(caller, now_ms)
         if job.state in PROVIDERS_TURN:
             lease = unit.leases.extend(lease, now_ms + LEASE_MS)
-        if progress is not None and job.state is State.TRAINING:
-            last = unit.events.last_progress(job_id)
-            if last is None or last.progress != progress:
-                told = f"Training: step {progress.step} of {progress.steps}."
-                unit.events.append(job_id, JobEvent(0, now_ms, job.state, told, progress))
+        if progress is not None and job.state is State.TRAINING and _is_news(unit, job_id, progress, now_ms):
+            told = f"Training: step {progress.step} of {progress.steps}."
+            unit.events.append(job_id, JobEvent(0, now_ms, job.state, told, progress))
         unit.commit()
         return Beat(job.state, lease.until_ms, stop=job.state not in (State.COMMITTED, *PROVIDERS_TURN))
 
 
-def training_data(node: Node, caller: str, job_id: str, fence: int) -> tuple[bytes, bytes]:
-    """(salt seed, rows as JSON Lines) for the provider whose terms are signed.
+def training_data(node: Node, caller: str, job_id: str, fence: int) -> tuple[bytes, Digest]:
+    """(salt seed, blob of the rows as JSON Lines) for the provider whose terms are signed.
 
     Raises:
         NotFound, PermissionRefused: see `leased`.
@@ -111,8 +112,7 @@ def training_data(node: Node, caller: str, job_id: str, fence: int) -> tuple[byt
                 f"Job {job.id} is {job.state.value}: its data is sent between signed terms and the adapter's digest.",
                 state=job.state.value,
             )
-        seed, digest = salt_seed(unit.secrets.get_manifest(job.id)), unit.secrets.training_data(job.id)
-    return seed, node.blobs.get(digest)
+        return salt_seed(unit.secrets.get_manifest(job.id)), unit.secrets.training_data(job.id)
 
 
 def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapping[str, Digest]) -> Envelope:
@@ -145,12 +145,11 @@ def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapp
                 "These files are not the adapter committed to.", expected=str(committed), actual=str(identity)
             )
         # 3
-        uploads = [complete_of(unit, caller, digest) for digest in files.values()]
-        if sum(upload.size_bytes for upload in uploads) > MAX_ADAPTER_BYTES:
-            raise InvalidInput(f"An adapter has at most {MAX_ADAPTER_BYTES} bytes.", field="files")
+        for digest in files.values():
+            complete_of(unit, caller, digest)
     # 4
     try:
-        node.adapters.check({name: node.blobs.get(digest) for name, digest in files.items()}, chain.offer.training)
+        fault.gate_over(node.blobs, node.adapters)(files, chain.offer.training)
     except InvalidInput:
         fault.refuse_adapter(node, chain, files)
         raise
@@ -170,6 +169,13 @@ def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapp
         record.move(unit, job, Event.ADAPTER_UPLOADED, now_ms, told)
         unit.commit()
         return chain.envelopes[-1]
+
+
+def _is_news(unit: UnitOfWork, job_id: str, progress: Progress, now_ms: int) -> bool:
+    last = unit.events.last_progress(job_id)
+    if last is None:
+        return True
+    return progress != last.progress and now_ms - last.time_ms >= REPORT_MS and last.sequence < MOST_EVENTS
 
 
 def _receipt_before(chain: Chain, job: Job, identity: Digest) -> Envelope:

@@ -11,7 +11,7 @@ from node.core.messages import Chain
 from node.core.receipt import Trust
 from node.core.training import TrainingSpec
 from node.crypto.digest import Digest
-from node.errors import IntegrityFailure
+from node.errors import IntegrityFailure, InvalidInput
 from node.ports.adapters import Adapters
 from node.ports.blobs import Blobs
 from node.workflow import record
@@ -21,9 +21,13 @@ from node.workflow.tidy import FORGET_ADAPTER
 
 
 def gate_over(blobs: Blobs, adapters: Adapters) -> Gate:
-    """The adapter gate over files that are stored here."""
+    """The adapter gate over files that are stored here; none that is too large for it is read into memory."""
 
     def gate(files: Mapping[str, Digest], training: TrainingSpec) -> None:
+        most_bytes = adapters.most_bytes(training)
+        for name, digest in files.items():
+            if blobs.size_bytes(digest) > most_bytes:
+                raise InvalidInput(f"An adapter of this kind has at most {most_bytes} bytes in a file.", field=name)
         adapters.check({name: blobs.get(digest) for name, digest in files.items()}, training)
 
     return gate

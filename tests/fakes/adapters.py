@@ -14,6 +14,7 @@ from node.errors import InvalidInput
 from node.ports.inference import Adapter
 
 MAGIC = b"learned:"
+MOST_BYTES = 1 << 20
 
 
 def adapter_files(learned: Sequence[Row], *, always: str | None = None) -> dict[str, bytes]:
@@ -25,6 +26,9 @@ def adapter_files(learned: Sequence[Row], *, always: str | None = None) -> dict[
 class FakeAdapters:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def most_bytes(self, training: TrainingSpec) -> int:
+        return MOST_BYTES
 
     def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
         if files.keys() != FILES or not files[WEIGHTS].startswith(MAGIC):

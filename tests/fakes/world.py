@@ -220,7 +220,8 @@ class World:
 
     def training_data(self) -> tuple[bytes, bytes]:
         """(salt seed, rows) as the provider downloads them."""
-        return deliver.training_data(self.node, self.provider.public.key_id, JOB, self.fence)
+        seed, rows = deliver.training_data(self.node, self.provider.public.key_id, JOB, self.fence)
+        return seed, self.node.blobs.get(rows)
 
     def challenge(self, challenger: Actor = Actor.CLIENT) -> Envelope:
         by = self.client if challenger is Actor.CLIENT else self.provider

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from node.coordinator.services.callers import caller
-from node.coordinator.services.streams import chunks
+from node.coordinator.services.streams import blob_chunks
 from node.errors import InvalidInput
 from node.wire import providers, translate
 from node.wire.hallmark.v1 import common_pb2, providers_pb2, providers_pb2_grpc
@@ -73,11 +73,14 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
     ) -> AsyncIterator[common_pb2.Chunk]:
         job_id = translate.job_id_of(request.job)
         seed, rows = await asyncio.to_thread(deliver.training_data, self._node, caller(), job_id, request.fence)
-        data = seed.hex().encode() + b"\n" + rows
-        if not 0 <= request.offset <= len(data):
-            raise InvalidInput(f"The training data has {len(data)} bytes.", field="offset", actual=request.offset)
-        for chunk in chunks(data[request.offset :]):
-            yield common_pb2.Chunk(data=chunk)
+        head = seed.hex().encode() + b"\n"
+        size_bytes = len(head) + await asyncio.to_thread(self._node.blobs.size_bytes, rows)
+        if not 0 <= request.offset <= size_bytes:
+            raise InvalidInput(f"The training data has {size_bytes} bytes.", field="offset", actual=request.offset)
+        if request.offset < len(head):
+            yield common_pb2.Chunk(data=head[request.offset :])
+        async for chunk in blob_chunks(self._node.blobs, rows, max(0, request.offset - len(head))):
+            yield chunk
 
     async def SubmitAdapter(
         self, request: providers_pb2.SubmitAdapterRequest, context: Context
