@@ -206,7 +206,7 @@ class SqlUnitOfWork:
         with _told(self._engine), self._opened:
             if self._transaction.is_active:
                 self._transaction.rollback()
-            if isinstance(error, exc.DBAPIError | self._engine.dialect.loaded_dbapi.Error):
+            if isinstance(error, exc.DBAPIError | self._engine.dialect.loaded_dbapi.Error | OverflowError):
                 raise error
 
     def commit(self) -> None:
@@ -236,7 +236,7 @@ def _told(engine: Engine) -> Iterator[None]:
         yield
     except (*faults, driver.OperationalError, driver.InterfaceError) as fault:
         raise _unavailable() from fault
-    except (exc.DataError, driver.DataError) as fault:
+    except (exc.DataError, driver.DataError, OverflowError) as fault:  # the last one is SQLite's for a large integer
         raise InvalidInput("A text or a number of this request cannot be kept.", field="request") from fault
 
 

@@ -162,6 +162,14 @@ def test_what_a_database_cannot_hold_is_the_callers_mistake(units: SqlUnits) -> 
         unit.escrow.account("party", with_nul)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_a_number_that_no_database_can_hold_is_the_callers_mistake(units: SqlUnits, number: int) -> None:
+    with pytest.raises(InvalidInput, match="be kept"), units(read_only=True) as unit:
+        unit.events.after("job", number)
+    with pytest.raises(InvalidInput, match="be kept"), units(read_only=True) as unit:
+        unit.escrow.newest_transfers("party:me", before=number, limit=5)
+
+
 @pytest.mark.parametrize("ready_url", ["postgresql"], indirect=True)  # a file does not go away
 def test_a_database_that_goes_away_under_a_transaction_is_unavailable_and_may_come_back(
     engine: Engine, units: SqlUnits
