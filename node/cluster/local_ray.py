@@ -41,6 +41,7 @@ def start_local_ray() -> LocalRay:
         RAY_USAGE_STATS_ENABLED="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",  # on Linux too this makes 127.0.0.1 the node's address
+        RAY_ENABLE_AUTO_CONNECT="0",  # a call that outlives this Ray shall not start another, with other settings
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
     )

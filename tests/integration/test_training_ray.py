@@ -127,10 +127,13 @@ def test_closing_leaves_neither_process_nor_file() -> None:
         "from node.cluster.local_ray import start_local_ray, stop_local_ray\n"
         "local = start_local_ray()\n"
         "stop_local_ray(local)\n"
+        "import ray\n"
+        "try: ray.put(1)\n"
+        "except Exception: print('no other Ray starts')\n"
         "print(len(psutil.Process().children(recursive=True)), pathlib.Path(local.folder).exists())\n"
     )
     run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
-    assert run.stdout == "0 False\n"
+    assert run.stdout == "no other Ray starts\n0 False\n"
 
 
 def test_rays_processes_die_with_a_killed_driver() -> None:
