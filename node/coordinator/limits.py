@@ -27,6 +27,7 @@ class CallLimits:
         calls_at_once: of one caller that are being served; more of them wait for those.
         streams: watches and downloads of one caller at the same time.
         connections: of all callers together.
+        handshake_seconds: a connection ends then if nobody has shown a certificate: strangers, too, take places.
         call_seconds: a call with one answer ends then if its caller set no deadline.
         message_bytes: of one request.
     """
@@ -36,6 +37,7 @@ class CallLimits:
     calls_at_once: int = 8
     streams: int = 16
     connections: int = 1000
+    handshake_seconds: float = 10
     call_seconds: float = 60
     message_bytes: int = 8 << 20
 

@@ -118,6 +118,7 @@ def build_server(
             ("grpc.max_receive_message_length", limits.message_bytes),
             ("grpc.max_send_message_length", 64 << 20),
             ("grpc.max_allowed_incoming_connections", limits.connections),
+            ("grpc.server_handshake_timeout_ms", round(1000 * limits.handshake_seconds)),
             ("grpc.max_concurrent_streams", 4 * limits.streams),  # of one connection, calls with one answer included
             ("grpc.so_reuseport", 0),  # a busy port is an error, not a silent sharing
         ),
