@@ -326,15 +326,19 @@ async def _follow(client: Client, name: str, after: int) -> None:
     from node.cli.demo.screen import Screen
 
     with Screen() as screen:
-        async for event in client.watch(name, after=after):
+        async for event in client.watch(name, after=after, away=_away):
             screen.event(event)
 
 
 async def _print_events(client: Client, name: str, after: int) -> None:
     from dataclasses import asdict
 
-    async for event in client.watch(name, after=after):
+    async for event in client.watch(name, after=after, away=_away):
         typer.echo(json.dumps(asdict(event)))
+
+
+def _away(why: str) -> None:
+    typer.echo(f"{why} The job goes on without it for now; asking again.", err=True)
 
 
 def _require_funds(key_id: str, figures: Quote) -> None:

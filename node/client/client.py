@@ -229,25 +229,33 @@ class Client:
     async def cancel_job(self, name: str) -> jobs_pb2.Job:
         return await _answer(lambda: self._jobs.CancelJob(jobs_pb2.CancelJobRequest(name=name)))
 
-    async def watch(self, name: str, *, after: int = 0) -> AsyncIterator[JobEvent]:
+    async def watch(
+        self, name: str, *, after: int = 0, away: Callable[[str], None] | None = None
+    ) -> AsyncIterator[JobEvent]:
         """Events after a sequence number, until the job has ended. A broken connection is taken up where it broke.
+
+        Args:
+            away: told once, why, whenever the coordinator stops answering.
 
         Raises:
             Unavailable: nobody answered for PATIENCE_SECONDS.
         """
-        heard = time.monotonic()
+        heard, answers = time.monotonic(), True
         while True:
             try:
                 request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
                 async for message in _stream(self._jobs.WatchJob(request)):
-                    heard = time.monotonic()
+                    heard, answers = time.monotonic(), True
                     if message.type == jobs_pb2.JOB_EVENT_TYPE_HEARTBEAT:
                         continue
                     after = message.sequence
                     yield event_from_wire(message)
-            except Unavailable:
+            except Unavailable as fault:
                 if time.monotonic() - heard > PATIENCE_SECONDS:
                     raise
+                if away and answers:
+                    away(fault.message)
+                answers = False
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:
                 return

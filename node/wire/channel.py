@@ -24,6 +24,8 @@ REQUEST_KEY = "hallmark-request-bin"
 CALL_SECONDS = 60.0
 #: Receipts hold a whole manifest and its evidence.
 MAX_MESSAGE_BYTES = 64 << 20
+#: gRPC itself would wait two minutes before it looks again for a coordinator that was away for long.
+LONGEST_RECONNECT_MS = 5000
 
 
 def wall_ms() -> int:
@@ -97,6 +99,7 @@ def _credentials(identity: Identity) -> grpc.ChannelCredentials:
 def _options() -> tuple[tuple[str, int], ...]:
     return (
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
         ("grpc.max_metadata_size", status.LONG_DETAILS_BYTES * 2),  # base64, and some room
         ("grpc.absolute_max_metadata_size", status.LONG_DETAILS_BYTES * 2),
     )

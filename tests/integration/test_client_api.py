@@ -238,12 +238,12 @@ async def test_jobs_are_listed_newest_first_page_by_page(running: Running, monke
 
 
 async def test_events_come_as_they_happen_also_after_the_connection_broke(running: Running) -> None:
-    world, seen = running.world, []
+    world, seen, told = running.world, [], list[str]()
     world.advance_to(State.OFFERED)
     async with Wire(running.port) as wire, running.client(port=wire.port) as client:
 
         async def watch() -> None:
-            async for event in client.watch(f"jobs/{JOB}"):
+            async for event in client.watch(f"jobs/{JOB}", away=told.append):
                 seen.append((event.sequence, event.state))  # noqa: PERF401 - one by one, as they come
 
         watching = asyncio.create_task(watch())
@@ -255,6 +255,7 @@ async def test_events_come_as_they_happen_also_after_the_connection_broke(runnin
         async with asyncio.timeout(20):
             await watching
     assert seen == [(1, State.OFFERED), (2, State.COMMITTED), (3, State.CANCELLED)]
+    assert len(told) == 1
 
 
 async def test_a_watch_begins_where_the_cursor_stands_and_shows_that_it_lives(
