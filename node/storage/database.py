@@ -11,6 +11,7 @@ and that rows are numbered in the order of their commits. Readers see one snapsh
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -41,6 +42,8 @@ from node.storage.migrations import bring_up_to_date
 from node.storage.providers import SqlProviders
 from node.storage.requests import SqlNonces, SqlOutbox
 from node.storage.uploads import SqlUploads
+
+log = logging.getLogger(__name__)
 
 #: The kinds of database, by the name in a URL, and what speaks to them here.
 DRIVERS = {
@@ -187,7 +190,9 @@ class SqlUnitOfWork:
         self.claims: Claims = SqlClaims(connection)
         self.data_sets: DataSets = SqlDataSets(connection)
         self.escrow: Escrow = self._escrow_over(connection)
-        self.events: Events = SqlEvents(connection)
+        events = SqlEvents(connection)
+        self.events: Events = events
+        self._news = events.news
         self.files: Files = SqlFiles(connection)
         self.jobs: Jobs = SqlJobs(connection)
         self.leases: Leases = SqlLeases(connection)
@@ -212,6 +217,8 @@ class SqlUnitOfWork:
     def commit(self) -> None:
         with _told(self._engine):
             self._transaction.commit()
+        for job_id, news in self._news:
+            log.info("job %s is %s: %s", job_id, news.state.value, news.message)
 
 
 @contextmanager

@@ -95,8 +95,11 @@ class SqlFiles:
 
 
 class SqlEvents:
+    """`news`: what was appended, but for training metrics; for the operator's log, once it is committed."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.news: list[tuple[str, JobEvent]] = []
 
     def append(self, job_id: str, event: JobEvent) -> None:
         row = {
@@ -107,6 +110,8 @@ class SqlEvents:
             "progress": json.dumps(asdict(event.progress)) if event.progress else None,
         }
         self._connection.execute(_ADD_EVENT, {"of_job": job_id, **row})
+        if event.progress is None:
+            self.news.append((job_id, event))
 
     def after(self, job_id: str, sequence: int) -> list[JobEvent]:
         found = self._connection.execute(_EVENTS, {"of_job": job_id, "after": sequence})

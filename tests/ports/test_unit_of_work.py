@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,23 @@ def test_events_are_numbered_within_their_job(world: World) -> None:
         assert unit.events.last_progress("job-2") is None
         assert [event.sequence for event in unit.events.after("job-2", 0)] == [1, 2]
         assert unit.events.after(JOB, 2) == []
+
+
+def test_what_happened_to_a_job_is_logged_once_it_is_committed_but_for_training_metrics(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.create()
+    job = world.job()
+    caplog.set_level(logging.INFO, "node.storage")
+    caplog.clear()
+    with world.node.units() as unit:
+        unit.events.append(job.id, JobEvent(0, 1, job.state, "Told."))
+        unit.events.append(job.id, JobEvent(0, 1, job.state, "Step 1.", Progress(1, 2, 0.5, 1.0, 9.0)))
+        assert not caplog.messages
+        unit.commit()
+    with world.node.units() as unit:
+        unit.events.append(job.id, JobEvent(0, 1, job.state, "Never was."))
+    assert caplog.messages == ["job job-1 is offered: Told."]
 
 
 def test_events_of_all_jobs_are_numbered_in_the_order_of_their_commits(world: World) -> None:
