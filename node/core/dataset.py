@@ -61,7 +61,7 @@ def _refusal(faults: Sequence[tuple[int, str, str]]) -> InvalidInput:
     count = f"{len(faults)}{'+' if len(faults) == MAX_ERRORS else ''}"
     return InvalidInput(
         f"{count} wrong line(s); the first is {place}: {reason}",
-        fix="Nothing was kept. Mend these lines and send the file again.",
+        fix="Mend these lines and try again.",
         violations=violations,
         line=faults[0][0],
     )
