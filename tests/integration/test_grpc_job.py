@@ -206,7 +206,7 @@ async def test_a_refusal_arrives_as_the_error_that_it_was(running: Running) -> N
         error = await refused(InvalidInput, client.upload_data_set(b'{"prompt": "p"}\n'))
         assert error.facts["line"] == "1"
         assert "line 1: $" in error.message
-        assert error.fix == "Nothing was kept. Mend these lines and send the file again."
+        assert error.fix == "Mend these lines and try again."
         stored = await client.upload_data_set(dataset.to_jsonl(ROWS))
         error = await refused(InvalidInput, client.create_job(offer(stored.digest, base_model=digest("test", b"x"))))
         assert error.facts["field"] == "base_model"
