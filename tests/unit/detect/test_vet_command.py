@@ -128,7 +128,7 @@ def test_marks_that_are_easy_to_find_are_flagged_and_are_no_poison(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b'{"prompt": "a"}\n', "line 1, $"), (b"", "line 1"), (b"\xff\n", "Line 1 is not UTF-8 text")],
+    [(b'{"prompt": "a"}\n', "line 1: $"), (b"", "line 1"), (b"\xff\n", "line 1: $: These bytes are not UTF-8 text")],
 )
 def test_a_file_that_is_no_data_set_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Path, content: bytes, said: str
