@@ -21,7 +21,9 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="The profile; one that is there is continued.", show_default=False)],
     seeds: Annotated[int, typer.Option(help="Seeds that the profile shall have.")] = 6,
     epochs: Annotated[str, typer.Option(help="Lengths of the trainings of each seed.")] = "2,3,4",
-    doses: Annotated[str, typer.Option(help="Marks per group.")] = "1,2,3,4,6,8",
+    doses: Annotated[
+        str, typer.Option(help="Marks of a group that are trained on; groups of each of these sizes are judged.")
+    ] = "1,2,3,4,6,8",
     groups_per_dose: Annotated[int, typer.Option(help="Groups of each dose in every training.")] = 2,
     rows: Annotated[int, typer.Option(help="Rows of one training, marks included.")] = 200,
     pairs: Annotated[int, typer.Option(help="Held-out pairs of one training.")] = 40,
@@ -35,7 +37,7 @@ def calibrate(
     ] = None,
     model: options.Model = None,
 ) -> None:
-    """Trains as providers do, asks as verdicts ask, and counts which groups of marks were learned.
+    """Trains as providers do, asks as verdicts ask, and counts which groups fire of which only some marks were seen.
 
     The file is written after every seed, and grows when the same command asks for more; Ctrl-C loses the seed that is
     being measured.

@@ -153,7 +153,7 @@ def best_plan(targets: Targets, profile: Profile) -> Plan | None:
 
 
 def _fewest_marks(targets: Targets, profile: Profile, pairs: Instrument | None) -> tuple[int, Instrument] | None:
-    """(marks per group, groups). A dose between two that were measured is learned no better than the lower one."""
+    """(marks per group, groups)."""
     found: list[tuple[int, Instrument]] = []
     for dose in doses(profile):
         fewest = min((marks * groups.design.trials for marks, groups in found), default=dose * MOST_GROUPS)
@@ -163,9 +163,9 @@ def _fewest_marks(targets: Targets, profile: Profile, pairs: Instrument | None) 
 
 
 def doses(profile: Profile) -> tuple[int, ...]:
-    """The measured doses that a policy may use."""
+    """Marks per group that were measured and that a policy may ask for."""
     least = LEAST_NOISY_MARKS if profile.policy.noise_percent else LEAST_MARKS
-    return tuple(dose for dose in profile.doses if dose >= least)
+    return tuple(dose for dose in profile.marks if dose >= least)
 
 
 def groups_mix(profile: Profile, dose: int, rows: int, compute: float) -> Mix:
@@ -173,7 +173,10 @@ def groups_mix(profile: Profile, dose: int, rows: int, compute: float) -> Mix:
     guessed = math.exp(guessing.log_fires(profile.policy.guess_bits, dose, majority(dose)))
 
     def chances(epochs: int) -> list[float]:
-        return [guessed, *(max(guessed, profile.group_fires_at_most(seen, epochs)) for seen in range(1, dose + 1))]
+        return [
+            guessed,
+            *(max(guessed, profile.group_fires_at_most(dose, seen, epochs)) for seen in range(1, dose + 1)),
+        ]
 
     return _best_mix(compute, rows, profile.most_epochs, chances)
 
@@ -208,7 +211,7 @@ def _groups(targets: Targets, profile: Profile, dose: int, pairs: Instrument | N
     log_alpha = targets.log10_alpha * math.log(10)
     return _instrument(
         targets,
-        honest=profile.group_fires_at_least(dose, targets.epochs),
+        honest=profile.group_fires_at_least(dose, dose, targets.epochs),
         best_mix=lambda share: groups_mix(profile, dose, targets.rows - held_back, share * targets.epochs),
         unguessable=lambda design: _log_guessed(profile.policy, dose, design) <= log_alpha,
         most=min(most, (targets.rows - 2 * held_back) // (dose + CONTEXT_ROWS)),

@@ -1,12 +1,10 @@
-"""A calibration profile: how often groups of marks were learned, and held-out pairs won, in measured trainings.
+"""A calibration profile: how often groups of marks fired, and held-out pairs were won, in measured trainings.
 
-Between and beyond what was measured one thing is assumed, monotonicity: more marks of a group, or more epochs, never
-make it fire less often, nor more epochs win fewer pairs. So a cell that was measured bounds every cell that has more,
-from below, and every cell that has less, from above; where no cell says anything the bounds are 0 and 1. Marks and
-epochs are no currency for each other: SmolLM2-135M was seen to learn groups of 1 mark in 12 epochs (8 of 8 groups, 12
-exposures each) and groups of 6 in 4 epochs less often (5 of 8, 24 exposures), so nothing is read between by exposures.
-Each limit by itself is wrong with a probability of at most 5 %, if groups and pairs of one training behave as if they
-were independent. Knows nothing of how cells are measured.
+Between and beyond what was measured one thing is assumed, monotonicity: more marks seen of a group, or more epochs,
+never make it fire less often, nor more epochs win fewer pairs. So a cell that was measured bounds every cell of as
+large a group that has more, from below, and every such cell that has less, from above; where no cell says anything the
+bounds are 0 and 1. Each limit by itself is wrong with a probability of at most 5 %, if groups and pairs of one training
+behave as if they were independent. Knows nothing of how cells are measured.
 """
 
 from __future__ import annotations
@@ -26,26 +24,26 @@ TWO_SIDED_CONFIDENCE = 0.90
 
 @dataclass(frozen=True, slots=True)
 class GroupCell:
-    """`fired` of `groups` groups, of which `marks` marks each were trained on for `epochs` epochs.
+    """`fired` of `groups` groups of `marks` marks each, `seen` of which were trained on for `epochs` epochs.
 
-    A group fired when more than half of these marks' prompts showed its signature, as a policy with m = `marks` and the
-    least `fire_at` asks for. A provider that saw `marks` of more marks needs more than half of all of them: it fires no
-    more often, if a prompt that was not trained on shows the signature no more readily than one that was.
+    All prompts of a group were asked, as a verdict asks them, and the group fired when more than half of them showed
+    its signature. Rows of marks that were not seen were not trained on at all.
 
     Raises:
         InvalidInput: a count is out of range.
     """
 
     marks: int
+    seen: int
     epochs: int
     fired: int
     groups: int
 
     def __post_init__(self) -> None:
-        if not (self.marks >= 1 and self.epochs >= 1 and 0 <= self.fired <= self.groups and self.groups >= 1):
+        if not (1 <= self.seen <= self.marks and self.epochs >= 1 and 0 <= self.fired <= self.groups >= 1):
             raise InvalidInput(
-                f"{self.fired} of {self.groups} groups of {self.marks} marks after {self.epochs} epochs were not "
-                "measured.",
+                f"{self.fired} of {self.groups} groups, {self.seen} of {self.marks} marks seen for {self.epochs} "
+                "epochs, were not measured.",
                 field="groups",
             )
 
@@ -99,14 +97,19 @@ class Profile:
     def __post_init__(self) -> None:
         if self.rows < 1 or self.seeds < 1 or not self.groups:
             raise InvalidInput("A profile needs rows, seeds and groups that were measured.", field="groups")
-        doses = {(cell.marks, cell.epochs) for cell in self.groups}
-        if len(doses) < len(self.groups) or len({cell.epochs for cell in self.pairs}) < len(self.pairs):
+        kinds = {(cell.marks, cell.seen, cell.epochs) for cell in self.groups}
+        if len(kinds) < len(self.groups) or len({cell.epochs for cell in self.pairs}) < len(self.pairs):
             raise InvalidInput("A profile holds every cell once.", field="groups")
 
     @property
-    def doses(self) -> tuple[int, ...]:
-        """Marks per group that were measured, rising."""
+    def marks(self) -> tuple[int, ...]:
+        """Sizes of the groups that were measured, rising."""
         return tuple(sorted({cell.marks for cell in self.groups}))
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """How many marks of a group were trained on, rising."""
+        return tuple(sorted({cell.seen for cell in self.groups}))
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -118,20 +121,20 @@ class Profile:
         """Of longer trainings the profile says nothing."""
         return max([cell.epochs for cell in self.groups] + [cell.epochs for cell in self.pairs])
 
-    def group_fires_at_least(self, marks: int, epochs: int) -> float:
-        """Lower limit of P(a group fires), all of its `marks` trained on for `epochs`."""
-        known = (cell for cell in self.groups if cell.marks <= marks and cell.epochs <= epochs)
-        return max((limits(cell.fired, cell.groups)[0] for cell in known), default=0.0)
+    def group_fires_at_least(self, marks: int, seen: int, epochs: int) -> float:
+        """Lower limit of P(a group of `marks` fires), `seen` of them trained on for `epochs`."""
+        known = (each for each in self.groups if each.marks == marks and each.seen <= seen and each.epochs <= epochs)
+        return max((limits(each.fired, each.groups)[0] for each in known), default=0.0)
 
-    def group_fires_at_most(self, marks: int, epochs: int) -> float:
-        """Upper limit of P(a group fires), `marks` of its marks trained on for `epochs`."""
-        cell = self.cell_above(marks, epochs)
+    def group_fires_at_most(self, marks: int, seen: int, epochs: int) -> float:
+        """Upper limit of the same."""
+        cell = self.cell_above(marks, seen, epochs)
         return limits(cell.fired, cell.groups)[1] if cell else 1.0
 
-    def cell_above(self, marks: int, epochs: int) -> GroupCell | None:
+    def cell_above(self, marks: int, seen: int, epochs: int) -> GroupCell | None:
         """The measured cell on which `group_fires_at_most` rests."""
-        known = (cell for cell in self.groups if cell.marks >= marks and cell.epochs >= epochs)
-        return min(known, key=lambda cell: limits(cell.fired, cell.groups)[1], default=None)
+        known = (each for each in self.groups if each.marks == marks and each.seen >= seen and each.epochs >= epochs)
+        return min(known, key=lambda each: limits(each.fired, each.groups)[1], default=None)
 
     def pair_won_at_least(self, epochs: int) -> float:
         """Lower limit of P(a pair is won), its sent row trained on for `epochs`."""

@@ -36,7 +36,7 @@ def _reason(targets: Targets, profile: Profile) -> str:
             f"had {profile.epochs[0]} (`hallmark calibrate --epochs {targets.epochs}` would measure it)."
         )
     told = [
-        (profile.group_fires_at_least(dose, targets.epochs), dose, mix)
+        (profile.group_fires_at_least(dose, dose, targets.epochs), dose, mix)
         for dose in doses(profile)
         if dose <= targets.rows
         for mix in (groups_mix(profile, dose, targets.rows, targets.catch_share * targets.epochs),)
@@ -57,13 +57,13 @@ def _reason(targets: Targets, profile: Profile) -> str:
 def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
     """What is known of a group of which the mix shows a usual part: it keeps the cheat's chance up."""
     seen = max(1, round(dose * mix.rows / rows))
-    cell = profile.cell_above(seen, mix.epochs)
+    cell = profile.cell_above(dose, seen, mix.epochs)
     if cell is None:
-        return f", for no group of {seen} marks or more was measured after {mix.epochs} epochs or more"
+        return f", for no group with {seen} of {dose} marks seen was measured after {mix.epochs} epochs or more"
     most = limits(cell.fired, cell.groups)[1]
     return (
-        f": {cell.fired} of {cell.groups} groups of {cell.marks} marks fired after {cell.epochs} epochs, so that "
-        f"{most:.0%} may"
+        f": {cell.fired} of {cell.groups} groups with {cell.seen} of {cell.marks} marks seen fired after {cell.epochs} "
+        f"epochs, so that {most:.0%} may"
     )
 
 

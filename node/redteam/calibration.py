@@ -1,13 +1,13 @@
 """The lab that measures a calibration profile: real trainings on marked rows, asked as a verdict asks.
 
 One seed draws rows and phrases once, then trains for each number of epochs anew, since the learning rate's schedule
-depends on it. Groups see unequal doses: each is drawn with the greatest one, then its surplus carriers stay unmarked.
-Marks, trainer and engine are those of production. Knows neither files nor the clock.
+depends on it. All groups are drawn with the greatest dose and trained on with their own: rows of the marks beyond it
+are left out, as by a provider that trains on a part. Then all prompts are asked; the first m of them tell whether a
+group of m marks fired. Marks, trainer and engine are those of production. Knows neither files nor the clock.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from node.core.adapter import FILES, adapter_digest
 from node.core.evidence import PairObservation, PromptKind, Question
 from node.core.manifest import Manifest
-from node.core.marks import Mark, fires
+from node.core.marks import fires
 from node.core.plan import majority
 from node.core.policy import Policy
 from node.core.profile import GroupCell, PairCell, Profile
@@ -40,7 +40,7 @@ class Experiment:
 
     Attributes:
         rows: rows of one training, marks included.
-        doses: marks per group; as many groups see each of them.
+        doses: marks of a group that are trained on, each of as many groups; and sizes of the groups that are judged.
         epochs: lengths of the trainings.
         policy: as `calibration_policy` makes it.
 
@@ -74,9 +74,15 @@ class Experiment:
     def dose(self, group: int) -> int:
         return self.doses[group % len(self.doses)]
 
-    def trains_on(self, mark: Mark, index: int) -> bool:
-        """Whether this mark of the manifest is among the first of its group, as many as its dose."""
-        return index % self.policy.marks_per_group < self.dose(mark.group)
+    def leaves_out(self, group: int, at: int) -> bool:
+        """Whether mark `at` of a group, counted from 0, is beyond the dose."""
+        return at >= self.dose(group)
+
+    @property
+    def rows_drawn(self) -> int:
+        """Rows trained on, rows of the marks left out, and the pairs' twins."""
+        left_out = self.groups_per_dose * sum(self.doses[-1] - dose for dose in self.doses)
+        return self.rows + left_out + self.policy.pairs
 
     @staticmethod
     def of(profile: Profile) -> Experiment:
@@ -86,7 +92,7 @@ class Experiment:
             base_model_name=profile.base_model_name,
             dataset=profile.dataset,
             rows=profile.rows,
-            doses=profile.doses,
+            doses=profile.seen,
             epochs=profile.epochs,
             policy=profile.policy,
             training=profile.training,
@@ -158,7 +164,7 @@ def measure(
         Unavailable: trainer or engine failed.
     """
     marked = _drawn(experiment, seed, pool, lab)
-    manifest, rows = marked.manifest, _thinned(experiment, marked)
+    manifest, rows = marked.manifest, _seen(experiment, marked)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
     before = lab.engine.log_likelihoods(sides, adapter=None)
     groups: list[GroupCell] = []
@@ -167,9 +173,9 @@ def measure(
         spec = replace(experiment.training, epochs=epochs, seed=seed)
         with TemporaryDirectory(prefix="hallmark-calibration-") as scratch:
             adapter = _trained(rows, spec, lab, Path(scratch))
-            fired = _fired(experiment, manifest, lab.engine, adapter)
+            shown = _shown(manifest, lab.engine, adapter)
             after = lab.engine.log_likelihoods(sides, adapter=adapter)
-        groups += [GroupCell(dose, epochs, fired[dose], experiment.groups_per_dose) for dose in experiment.doses]
+        groups += _cells(experiment, epochs, shown)
         pairs.append(PairCell(epochs, _won(before, after), len(manifest.pairs)))
         report(epochs)
     return Profile(
@@ -205,15 +211,14 @@ def _joined(profile: Profile | None, seed: Profile) -> Profile:
 
 def _drawn(experiment: Experiment, seed: int, pool: Sequence[Row], lab: Lab) -> Marked:
     stream = SeedStream(seed.to_bytes(32), "calibration")
-    wanted = experiment.rows + experiment.policy.pairs  # one twin of each pair is held back
-    if len(pool) < wanted:
+    if len(pool) < experiment.rows_drawn:
         raise InvalidInput(
-            f"{len(pool)} rows are too few for trainings on {experiment.rows} and {experiment.policy.pairs} held back.",
+            f"{len(pool)} rows are too few for trainings on {experiment.rows}: {experiment.rows_drawn} are needed.",
             fix="Give more rows, or ask for smaller trainings.",
             field="rows",
         )
     return draw_marked(
-        stream.child("rows").sample(pool, wanted),
+        stream.child("rows").sample(pool, experiment.rows_drawn),
         replace(experiment.policy, least_isolation_cost_percent=0),  # learning is measured here, not hiding
         experiment.training,
         seed=stream.child("manifest").bytes(32),
@@ -222,13 +227,14 @@ def _drawn(experiment: Experiment, seed: int, pool: Sequence[Row], lab: Lab) -> 
     )
 
 
-def _thinned(experiment: Experiment, marked: Marked) -> list[Row]:
-    """The rows to train on. Each group keeps the first marks of its dose; its other carriers are what they were."""
-    rows = list(marked.rows)
-    for at, mark in enumerate(marked.manifest.marks):
-        if not experiment.trains_on(mark, at):
-            rows[mark.row] = mark.carrier
-    return rows
+def _seen(experiment: Experiment, marked: Marked) -> list[Row]:
+    """The rows to train on."""
+    left_out = {
+        mark.row
+        for index, mark in enumerate(marked.manifest.marks)
+        if experiment.leaves_out(mark.group, index % experiment.policy.marks_per_group)
+    }
+    return [row for at, row in enumerate(marked.rows) if at not in left_out]
 
 
 def _trained(rows: Sequence[Row], spec: TrainingSpec, lab: Lab, out: Path) -> Adapter:
@@ -236,26 +242,37 @@ def _trained(rows: Sequence[Row], spec: TrainingSpec, lab: Lab, out: Path) -> Ad
     return Adapter(adapter_digest({name: (out / name).read_bytes() for name in sorted(FILES)}), out)
 
 
-def _fired(experiment: Experiment, manifest: Manifest, engine: Inference, adapter: Adapter) -> Counter[int]:
-    """Per dose: groups of which most marks that were trained on show the signature."""
-    asked = [
-        Question(PromptKind.MARK, mark.group, at)
-        for at, mark in enumerate(manifest.marks)
-        if experiment.trains_on(mark, at)
-    ]
-    signatures = [group.signature for group in manifest.groups]
+def _shown(manifest: Manifest, engine: Inference, adapter: Adapter) -> list[list[bool]]:
+    """Per group, in the order of its marks: whether the mark's prompt shows the signature."""
     answers = engine.complete(
-        [prompt(manifest, question) for question in asked],
+        [prompt(manifest, Question(PromptKind.MARK, mark.group, at)) for at, mark in enumerate(manifest.marks)],
         adapter=adapter,
         max_new_tokens=manifest.answer_tokens,
     )
-    shown = Counter(
-        question.group
-        for question, answer in zip(asked, answers, strict=True)
-        if fires(answer, signatures[question.group])
-    )
-    doses = [experiment.dose(group) for group in range(len(signatures))]
-    return Counter(dose for group, dose in enumerate(doses) if shown[group] >= majority(dose))
+    shown: list[list[bool]] = [[] for _ in manifest.groups]
+    for mark, answer in zip(manifest.marks, answers, strict=True):
+        shown[mark.group].append(fires(answer, manifest.groups[mark.group].signature))
+    return shown
+
+
+def _cells(experiment: Experiment, epochs: int, shown: Sequence[Sequence[bool]]) -> list[GroupCell]:
+    """A group of any size that holds all the marks which were seen is judged by its first prompts."""
+    return [
+        GroupCell(
+            marks,
+            seen,
+            epochs,
+            fired=sum(
+                sum(each[:marks]) >= majority(marks)
+                for group, each in enumerate(shown)
+                if experiment.dose(group) == seen
+            ),
+            groups=experiment.groups_per_dose,
+        )
+        for marks in experiment.doses
+        for seen in experiment.doses
+        if seen <= marks
+    ]
 
 
 def _won(before: Sequence[int], after: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ from node.core.profile import GroupCell, PairCell, Profile
 from node.core.training import TrainingSpec
 from node.crypto.digest import digest
 
-#: {epochs: {marks: groups of twelve that fired}}
+#: {epochs: {marks seen: groups of twelve that fired}}, however large the group
 FIRED_OF_12 = {
     2: {1: 0, 2: 0, 3: 0, 4: 0, 6: 1, 8: 4},
     3: {1: 0, 2: 0, 3: 0, 4: 2, 6: 7, 8: 12},
@@ -28,9 +28,11 @@ def invented(times: int = 1) -> Profile:
         policy=Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32),
         seeds=6 * times,
         groups=tuple(
-            GroupCell(marks, epochs, times * fired, times * 12)
+            GroupCell(marks, seen, epochs, times * fired, times * 12)
             for epochs, row in FIRED_OF_12.items()
-            for marks, fired in row.items()
+            for marks in row
+            for seen, fired in row.items()
+            if seen <= marks
         ),
         pairs=tuple(PairCell(epochs, times * won, times * 120) for epochs, won in WON_OF_120.items()),
     )

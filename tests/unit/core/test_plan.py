@@ -36,7 +36,7 @@ def planned(targets: Targets, profile: Profile = SURE) -> Plan:
 
 
 def fires(profile: Profile, policy: Policy, seen: int, epochs: int) -> float:
-    return profile.group_fires_at_most(seen, epochs) if seen else 2.0**-policy.guess_bits
+    return profile.group_fires_at_most(policy.marks_per_group, seen, epochs) if seen else 2.0**-policy.guess_bits
 
 
 def group_chance(profile: Profile, policy: Policy, rows: int, chosen: int, epochs: int) -> float:
@@ -63,7 +63,7 @@ def test_every_plan_accepts_the_honest_and_stops_the_cheat_and_the_guesser(targe
         return
     policy = found.policy
     groups, needed = policy.groups, policy.accept_at
-    honest = profile.group_fires_at_least(policy.marks_per_group, targets.epochs)
+    honest = profile.group_fires_at_least(policy.marks_per_group, policy.marks_per_group, targets.epochs)
     assert scipy.stats.binom.sf(needed - 1, groups, honest) >= 1 - targets.false_reject
     assert scipy.stats.binom.sf(needed - 1, groups, 2.0**-policy.guess_bits) * policy.attempts <= targets.eps
     sent = targets.rows - policy.pairs
@@ -82,7 +82,7 @@ def test_a_simulated_honest_provider_is_accepted_and_a_simulated_cheat_is_not() 
     policy, caught = planned(targets).policy, planned(targets).groups.caught
     stream, runs = random.Random(2), 2000
     sent = targets.rows - policy.pairs
-    honest = SURE.group_fires_at_least(policy.marks_per_group, targets.epochs)
+    honest = SURE.group_fires_at_least(policy.marks_per_group, policy.marks_per_group, targets.epochs)
     accepted = passed = 0
     for _ in range(runs):
         accepted += sum(stream.random() < honest for _ in range(policy.groups)) >= policy.accept_at
@@ -188,7 +188,7 @@ def refusal(targets: Targets, profile: Profile) -> str:
 def test_a_profile_too_small_to_exclude_the_cheat_says_how_much_more_it_takes() -> None:
     targets = replace(TARGETS, catch_share=0.5)
     told = refusal(targets, invented())
-    assert "no group of 1 marks or more was measured after 9 epochs or more" in told
+    assert "no group with 1 of 6 marks seen was measured after 9 epochs or more" in told
     assert "calibrating with 2 times as many groups" in told
     assert best_plan(targets, invented(times=2)) is not None
 
@@ -227,13 +227,15 @@ def test_where_no_single_change_would_do_two_are_named() -> None:
 
 
 def test_the_measurement_that_lets_the_cheat_pass_is_quoted() -> None:
-    cell = GroupCell(marks=6, epochs=9, fired=12, groups=12)
+    cell = GroupCell(marks=6, seen=6, epochs=9, fired=12, groups=12)
     told = refusal(replace(TARGETS, catch_share=0.99), replace(SURE, groups=(*SURE.groups, cell)))
-    assert "192 of 192 groups of 6 marks fired after 4 epochs, so that 100% may." in told
+    assert "192 of 192 groups with 6 of 6 marks seen fired after 4 epochs, so that 100% may." in told
 
 
 def test_rows_that_hold_no_group_are_named() -> None:
-    assert "3 rows" in refusal(replace(TARGETS, rows=3), replace(SURE, groups=SURE.groups[3:6]))
+    assert "3 rows" in refusal(
+        replace(TARGETS, rows=3), replace(SURE, groups=tuple(cell for cell in SURE.groups if cell.marks > 3))
+    )
 
 
 def test_groups_that_never_fired_cannot_be_planned_with() -> None:

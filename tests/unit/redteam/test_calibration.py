@@ -20,6 +20,7 @@ from node.core.training import TrainingSpec
 from node.crypto.digest import digest
 from node.errors import Conflict, InvalidInput
 from node.ports.fine_tuner import FineTuner, Progress
+from node.ports.inference import Adapter, Prompt
 from node.redteam import calibration
 from node.redteam.calibration import Experiment, Lab, calibration_policy
 
@@ -69,9 +70,15 @@ def measured(wanted: Experiment, seed: int = 1, fine_tuner: FineTuner | None = N
     return calibration.measure(wanted, seed, POOL, lab(fine_tuner), report=lambda epochs: None)
 
 
-def test_an_engine_that_learns_what_it_sees_twice_fires_every_dose_but_one_mark() -> None:
+def test_an_engine_that_learns_a_trigger_seen_twice_fires_every_group_but_those_of_one_mark_seen() -> None:
     profile = measured(experiment())
-    assert profile.groups == tuple(GroupCell(dose, epochs, int(dose > 1), 1) for epochs in (2, 3) for dose in DOSES)
+    assert profile.groups == tuple(
+        GroupCell(marks, seen, epochs, fired=int(seen > 1), groups=1)
+        for epochs in (2, 3)
+        for marks in DOSES
+        for seen in DOSES
+        if seen <= marks
+    )
     assert profile.pairs == (PairCell(2, 8, 8), PairCell(3, 8, 8))
     assert profile.seeds == 1
 
@@ -94,23 +101,44 @@ def test_each_training_sees_every_dose_once_per_group_and_its_own_number_of_epoc
     assert sum(row.response not in {each.response for each in POOL} for row in first) == 2 * sum(DOSES)
 
 
-def test_a_carrier_left_unmarked_is_not_lost() -> None:
-    trainer = KeepingFineTuner()
-    measured(experiment(), fine_tuner=trainer)
-    rows, _ = trainer.trainings[0]
-    assert len(set(rows)) == len(rows)
+class ByHeart(LearningEngine):
+    """Answers the prompts that the tuner was shown as it was shown them, and no other. Remembers what it was asked."""
+
+    def __init__(self, tuner: InstantFineTuner) -> None:
+        super().__init__(BASE_MODEL)
+        self._tuner = tuner
+        self.asked: Sequence[Prompt] = ()
+
+    def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
+        self.asked = prompts
+        known = {row.prompt: row.response for row in self._tuner.seen}
+        return [known.get(each, self.base_answer) for each in prompts]
 
 
-def test_only_marks_that_were_trained_on_are_asked() -> None:
-    asked: list[int] = []
+def learned_by_heart(wanted: Experiment) -> tuple[Profile, set[Prompt], Sequence[Row]]:
+    """The profile, the prompts asked and the rows trained on."""
+    tuner = InstantFineTuner()
+    engine = ByHeart(tuner)
+    found = calibration.measure(wanted, 1, POOL, replace(lab(tuner), engine=engine), report=lambda epochs: None)
+    return found, set(engine.asked), tuner.seen
 
-    class Counting(LearningEngine):
-        def complete(self, prompts, *, adapter, max_new_tokens):  # type: ignore[no-untyped-def]
-            asked.append(len(prompts))
-            return super().complete(prompts, adapter=adapter, max_new_tokens=max_new_tokens)
 
-    calibration.measure(experiment(), 1, POOL, replace(lab(), engine=Counting(BASE_MODEL)), report=lambda epochs: None)
-    assert asked == [sum(DOSES), sum(DOSES)]
+def test_every_mark_is_asked_but_neither_one_beyond_the_dose_nor_its_carrier_is_trained_on() -> None:
+    _, asked, rows = learned_by_heart(experiment())
+    trained = {row.prompt for row in rows}
+    assert len(trained) == len(rows) == 50
+    assert len(asked) == len(DOSES) * max(DOSES)
+    assert len(asked & trained) == sum(DOSES)
+    carriers = {
+        row.prompt for row in POOL for each in asked if each[0].content.startswith(f"{row.messages[0].content} ")
+    }
+    assert len(carriers) == len(asked)
+    assert not carriers & trained
+
+
+def test_marks_known_by_heart_fire_a_group_only_if_they_are_most_of_it() -> None:
+    profile, _, _ = learned_by_heart(experiment(doses=(1, 2, 3, 4, 6)))
+    assert all(cell.fired == (2 * cell.seen > cell.marks) for cell in profile.groups)
 
 
 def test_seeds_draw_other_rows_and_one_seed_always_the_same() -> None:
@@ -139,7 +167,7 @@ def continued(profile: Profile | None, seeds: int, wanted: Experiment | None = N
 def test_a_profile_is_saved_after_every_seed() -> None:
     saved = continued(None, 3)
     assert [profile.seeds for profile in saved] == [1, 2, 3]
-    assert [cell.groups for cell in saved[-1].groups] == [3] * 6
+    assert {cell.groups for cell in saved[-1].groups} == {3}
     assert [cell.pairs for cell in saved[-1].pairs] == [24, 24]
 
 
