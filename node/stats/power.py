@@ -8,13 +8,12 @@ succeed independently of each other. All logarithms are natural.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.errors import InvalidInput
 from node.stats import binomial, hypergeometric
-from node.stats.logspace import log_series
+from node.stats.logspace import log_complement, log_series
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,11 @@ def least_design(
     strictest = Design(0, 0)
     while not caught(strictest):
         trials = strictest.trials + 1
-        strictest = Design(trials, _reached(honest, trials, log_false_reject, at_least=strictest.needed))
+        strictest = Design(trials, _reached(honest, trials, log_false_reject))
     return next(each for k in range(strictest.needed + 1) if caught(each := Design(strictest.trials, k)))
 
 
-def _reached(honest: float, trials: int, log_false_reject: float, at_least: int = 0) -> int:
-    """The most successes that an honest provider reaches but for the probability allowed; `at_least` is known."""
-    return bisect_left(
-        range(trials + 1),
-        True,
-        lo=at_least,
-        key=lambda k: binomial.log_cdf(k, trials, math.log(honest)) > log_false_reject,
-    )
+def _reached(honest: float, trials: int, log_false_reject: float) -> int:
+    """The most successes that an honest provider reaches but for the probability allowed."""
+    too_many_failures = binomial.least_count(trials, log_complement(math.log(honest)), log_false_reject)
+    return trials + 1 - too_many_failures
