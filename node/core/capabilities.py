@@ -30,10 +30,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """Raises InvalidInput for more base models than a list in an answer should hold."""
+    """`least_price_minor_per_1000_tokens` counts trained tokens.
+
+    Raises:
+        InvalidInput: more base models than a list in an answer should hold, or a price that nobody can pay.
+    """
 
     base_models: tuple[Digest, ...]
     machine: Machine
+    least_price_minor_per_1000_tokens: int = 0
 
     def __post_init__(self) -> None:
         if len(self.base_models) > MOST_BASE_MODELS:
@@ -41,4 +46,10 @@ class Capabilities:
                 f"A provider names at most {MOST_BASE_MODELS} base models.",
                 field="base_model_digests",
                 actual=len(self.base_models),
+            )
+        if not 0 <= self.least_price_minor_per_1000_tokens <= MOST:
+            raise InvalidInput(
+                f"A price lies between 0 and {MOST}.",
+                field="least_price_minor_per_1000_tokens",
+                actual=self.least_price_minor_per_1000_tokens,
             )

@@ -45,6 +45,7 @@ def job_to_wire(view: JobView) -> jobs_pb2.Job:
         estimated_finish_time=time_to_wire(finish_ms) if finish_ms is not None else None,
         verdict=_verdict_to_wire(view),
         trained_tokens=view.trained_tokens,
+        stake_minor=offer.money.stake_minor,
         adapter_files=[
             common_pb2.File(name=file.name, digest=str(file.digest), size_bytes=file.size_bytes)
             for file in view.adapter

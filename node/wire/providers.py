@@ -21,6 +21,16 @@ def capabilities_from_wire(request: providers_pb2.RegisterProviderRequest) -> Ca
     return Capabilities(
         tuple(translate.digests(list(request.base_model_digests))),
         Machine(said.gpu_count, said.gpu_model, said.cpu_count, said.memory_bytes),
+        request.least_price_minor_per_1000_tokens,
+    )
+
+
+def capabilities_to_wire(name: str, said: Capabilities) -> providers_pb2.RegisterProviderRequest:
+    return providers_pb2.RegisterProviderRequest(
+        display_name=name,
+        base_model_digests=[str(digest) for digest in said.base_models],
+        machine=providers_pb2.Machine(**asdict(said.machine)),
+        least_price_minor_per_1000_tokens=said.least_price_minor_per_1000_tokens,
     )
 
 
@@ -33,6 +43,7 @@ def provider_to_wire(known: Known) -> providers_pb2.Provider:
         register_time=_time(known.provider.registered_at_ms),
         last_seen_time=_time(known.provider.last_seen_ms),
         record=providers_pb2.Record(**asdict(known.record)),
+        least_price_minor_per_1000_tokens=known.capabilities.least_price_minor_per_1000_tokens,
     )
 
 
@@ -52,6 +63,7 @@ def lease_to_wire(leased: Leased | None) -> providers_pb2.Lease:
         fence=leased.lease.fence,
         expire_time=_time(leased.lease.until_ms),
         messages=[translate.envelope_to_wire(envelope) for envelope in leased.messages],
+        trained_tokens=leased.trained_tokens,
     )
 
 

@@ -19,6 +19,7 @@ from node.ports.leases import Lease
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import record
 from node.workflow.node import Node
+from node.workflow.queries import view_of
 
 #: So long a provider may think about the terms, or be silent at its work, before others are given the job.
 LEASE_MS = 60_000
@@ -34,10 +35,11 @@ MOST_PASSED_OVER = 100
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A job in a provider's hands, and the job's chain so far."""
+    """A job in a provider's hands, and the job's chain so far. `trained_tokens`: of the data set over all epochs."""
 
     lease: Lease
     messages: tuple[Envelope, ...]
+    trained_tokens: int
 
 
 def lease_job(
@@ -67,9 +69,9 @@ def lease_job(
                 node, unit, caller, base_models, declined, least_price_minor_per_1000_tokens
             )
             lease = unit.leases.grant(job.id, caller, now_ms + LEASE_MS) if job else None
-        messages = tuple(unit.messages.chain(lease.job)) if lease else ()
+        leased = _leased(unit, lease) if lease else None
         unit.commit()
-        return Leased(lease, messages) if lease else None
+        return leased
 
 
 def countersigned(node: Node, unit: UnitOfWork, lease: Lease, job: Job, chain: Chain, now_ms: int) -> Job:
@@ -128,6 +130,11 @@ def leased(unit: UnitOfWork, caller: str, job_id: str, fence: int) -> tuple[Leas
             actual=fence,
         )
     return lease, unit.jobs.get(job_id)
+
+
+def _leased(unit: UnitOfWork, lease: Lease) -> Leased:
+    view = view_of(unit, unit.jobs.get(lease.job))
+    return Leased(lease, tuple(unit.messages.chain(lease.job)), view.trained_tokens)
 
 
 def _held(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Lease | None:

@@ -11,15 +11,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 
-from node.core.document import to_bytes
+from node.core.capabilities import Capabilities, Machine
+from node.core.document import from_bytes, to_bytes
 from node.core.events import JobEvent
 from node.core.job import Deadlines, Job, State
-from node.crypto.digest import Digest
+from node.crypto.digest import Digest, canonical_bytes
 from node.crypto.merkle import Tree
 from node.errors import Unavailable
 from node.ports.data_sets import DataSet
 from node.ports.leases import Lease
-from node.ports.providers import Record
+from node.ports.providers import Provider, Record
 from node.settlement import schema as money
 from node.settlement.escrow import ContractEscrow
 from node.storage import schema
@@ -107,6 +108,24 @@ def test_a_database_from_before_migrations_keeps_all_it_holds(database_url: str)
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
     engine.dispose()
+
+
+def test_a_provider_that_never_spoke_of_a_price_works_for_any(engine: Engine, ready_url: str) -> None:
+    said = Capabilities((DATA,), Machine(gpu_count=1, gpu_model="Größe 1"))
+    before = json.loads(to_bytes(said))
+    del before["least_price_minor_per_1000_tokens"]
+    row = Provider("barn", "barn", canonical_bytes(before).decode(), 1, 1)
+    units = SqlUnits(engine, ContractEscrow)
+    with units() as unit:
+        unit.providers.register(row)
+        unit.commit()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    open_engine(ready_url).dispose()
+    with units(read_only=True) as unit:
+        found = unit.providers.find("barn")
+    assert found is not None
+    assert from_bytes(Capabilities, found.capabilities.encode()) == said
 
 
 def fill(connection: Connection) -> None:

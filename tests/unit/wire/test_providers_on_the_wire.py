@@ -21,13 +21,13 @@ MODEL = digest("test", b"model")
 
 
 def test_what_a_provider_says_arrives_as_it_was_said() -> None:
-    machine = providers_pb2.Machine(gpu_count=2, gpu_model="a fast one", cpu_count=16, memory_bytes=2**37)
-    request = providers_pb2.RegisterProviderRequest(base_model_digests=[str(MODEL)], machine=machine)
-    said = providers.capabilities_from_wire(request)
-    assert said == Capabilities((MODEL,), Machine(2, "a fast one", 16, 2**37))
+    said = Capabilities((MODEL,), Machine(2, "a fast one", 16, 2**37), least_price_minor_per_1000_tokens=7)
+    request = providers.capabilities_to_wire("barn", said)
+    assert (request.display_name, providers.capabilities_from_wire(request)) == ("barn", said)
     known = Known(Provider("ed25519:00", "barn", "", 1000, 2000), said, Record(accepted=3, in_hand=1))
     shown = providers.provider_to_wire(known)
-    assert (shown.name, shown.display_name, shown.machine) == ("providers/ed25519:00", "barn", machine)
+    assert (shown.name, shown.display_name, shown.machine) == ("providers/ed25519:00", "barn", request.machine)
+    assert shown.least_price_minor_per_1000_tokens == 7
     assert (shown.register_time.ToMilliseconds(), shown.last_seen_time.ToMilliseconds()) == (1000, 2000)
     assert shown.record == providers_pb2.Record(accepted=3, in_hand=1)
     assert providers.key_id_of(shown.name) == "ed25519:00"
@@ -42,8 +42,9 @@ def test_another_kind_of_name_is_refused(name: str) -> None:
 
 def test_no_lease_is_an_empty_message() -> None:
     assert providers.lease_to_wire(None) == providers_pb2.Lease()
-    shown = providers.lease_to_wire(Leased(Lease("job-1", 7, "ed25519:00", 3000), ()))
+    shown = providers.lease_to_wire(Leased(Lease("job-1", 7, "ed25519:00", 3000), (), 500))
     assert (shown.job, shown.fence, shown.expire_time.ToMilliseconds()) == ("jobs/job-1", 7, 3000)
+    assert shown.trained_tokens == 500
 
 
 def test_a_heartbeats_answer_says_whether_to_stop() -> None:

@@ -78,7 +78,9 @@ def test_a_job_that_pays_too_little_is_passed_over(world: World) -> None:
     assert stored is not None
     paid = 1000 * MONEY.price_minor // (stored.tokens * world.chain().offer.training.epochs)
     assert ask(world, least_price_minor_per_1000_tokens=paid + 1) is None
-    assert ask(world, least_price_minor_per_1000_tokens=paid) is not None
+    leased = ask(world, least_price_minor_per_1000_tokens=paid)
+    assert leased is not None
+    assert 1000 * MONEY.price_minor // leased.trained_tokens == paid
 
 
 @pytest.mark.parametrize("party", ["client", "arbiter"])
@@ -196,3 +198,5 @@ def test_a_machine_has_no_negative_parts_and_no_endless_name() -> None:
             Machine(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput):
         Capabilities(101 * (digest("test", b"model"),), Machine())
+    with pytest.raises(InvalidInput):
+        Capabilities((), Machine(), least_price_minor_per_1000_tokens=-1)

@@ -27,7 +27,7 @@ from . import common_pb2 as hallmark_dot_v1_dot_common__pb2
 from . import jobs_pb2 as hallmark_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhallmark/v1/providers.proto\x12\x0bhallmark.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hallmark/v1/common.proto\x1a\x16hallmark/v1/jobs.proto\"\xfd\x01\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x1a\n\x12\x62\x61se_model_digests\x18\x03 \x03(\t\x12%\n\x07machine\x18\x04 \x01(\x0b\x32\x14.hallmark.v1.Machine\x12\x31\n\rregister_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x06record\x18\x07 \x01(\x0b\x32\x13.hallmark.v1.Record\"X\n\x07Machine\x12\x11\n\tgpu_count\x18\x01 \x01(\x05\x12\x11\n\tgpu_model\x18\x02 \x01(\t\x12\x11\n\tcpu_count\x18\x03 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\"\x88\x01\n\x06Record\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x05\x12\x10\n\x08rejected\x18\x02 \x01(\x05\x12\x14\n\x0cinconclusive\x18\x03 \x01(\x05\x12\x0f\n\x07\x61\x62orted\x18\x04 \x01(\x05\x12\x11\n\tforfeited\x18\x05 \x01(\x05\x12\x0f\n\x07\x66\x61ulted\x18\x06 \x01(\x05\x12\x0f\n\x07in_hand\x18\x07 \x01(\x05\"r\n\x17RegisterProviderRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x1a\n\x12\x62\x61se_model_digests\x18\x02 \x03(\t\x12%\n\x07machine\x18\x03 \x01(\x0b\x32\x14.hallmark.v1.Machine\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"o\n\x0fLeaseJobRequest\x12\x1a\n\x12\x62\x61se_model_digests\x18\x01 \x03(\t\x12\x15\n\rdeclined_jobs\x18\x02 \x03(\t\x12)\n!least_price_minor_per_1000_tokens\x18\x03 \x01(\x03\"}\n\x05Lease\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x08messages\x18\x04 \x03(\x0b\x32\x15.hallmark.v1.Envelope\"_\n\x10HeartbeatRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.hallmark.v1.TrainingProgress\"x\n\x11HeartbeatResponse\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04stop\x18\x03 \x01(\x08\"X\n\x12PostMessageRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x07message\x18\x03 \x01(\x0b\x32\x15.hallmark.v1.Envelope\";\n\x13PostMessageResponse\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.hallmark.v1.JobState\"I\n\x1b\x44ownloadTrainingDataRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"T\n\x14SubmitAdapterRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12 \n\x05\x66iles\x18\x03 \x03(\x0b\x32\x11.hallmark.v1.File\"?\n\x15SubmitAdapterResponse\x12&\n\x07receipt\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope2\xbf\x04\n\x0fProviderService\x12O\n\x10RegisterProvider\x12$.hallmark.v1.RegisterProviderRequest\x1a\x15.hallmark.v1.Provider\x12J\n\x0bGetProvider\x12\x1f.hallmark.v1.GetProviderRequest\x1a\x15.hallmark.v1.Provider\"\x03\x90\x02\x01\x12<\n\x08LeaseJob\x12\x1c.hallmark.v1.LeaseJobRequest\x1a\x12.hallmark.v1.Lease\x12J\n\tHeartbeat\x12\x1d.hallmark.v1.HeartbeatRequest\x1a\x1e.hallmark.v1.HeartbeatResponse\x12P\n\x0bPostMessage\x12\x1f.hallmark.v1.PostMessageRequest\x1a .hallmark.v1.PostMessageResponse\x12[\n\x14\x44ownloadTrainingData\x12(.hallmark.v1.DownloadTrainingDataRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x12V\n\rSubmitAdapter\x12!.hallmark.v1.SubmitAdapterRequest\x1a\".hallmark.v1.SubmitAdapterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhallmark/v1/providers.proto\x12\x0bhallmark.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hallmark/v1/common.proto\x1a\x16hallmark/v1/jobs.proto\"\xa8\x02\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x1a\n\x12\x62\x61se_model_digests\x18\x03 \x03(\t\x12%\n\x07machine\x18\x04 \x01(\x0b\x32\x14.hallmark.v1.Machine\x12\x31\n\rregister_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_seen_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x06record\x18\x07 \x01(\x0b\x32\x13.hallmark.v1.Record\x12)\n!least_price_minor_per_1000_tokens\x18\x08 \x01(\x03\"X\n\x07Machine\x12\x11\n\tgpu_count\x18\x01 \x01(\x05\x12\x11\n\tgpu_model\x18\x02 \x01(\t\x12\x11\n\tcpu_count\x18\x03 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x04 \x01(\x03\"\x88\x01\n\x06Record\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x05\x12\x10\n\x08rejected\x18\x02 \x01(\x05\x12\x14\n\x0cinconclusive\x18\x03 \x01(\x05\x12\x0f\n\x07\x61\x62orted\x18\x04 \x01(\x05\x12\x11\n\tforfeited\x18\x05 \x01(\x05\x12\x0f\n\x07\x66\x61ulted\x18\x06 \x01(\x05\x12\x0f\n\x07in_hand\x18\x07 \x01(\x05\"\x9d\x01\n\x17RegisterProviderRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x1a\n\x12\x62\x61se_model_digests\x18\x02 \x03(\t\x12%\n\x07machine\x18\x03 \x01(\x0b\x32\x14.hallmark.v1.Machine\x12)\n!least_price_minor_per_1000_tokens\x18\x04 \x01(\x03\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"o\n\x0fLeaseJobRequest\x12\x1a\n\x12\x62\x61se_model_digests\x18\x01 \x03(\t\x12\x15\n\rdeclined_jobs\x18\x02 \x03(\t\x12)\n!least_price_minor_per_1000_tokens\x18\x03 \x01(\x03\"\x95\x01\n\x05Lease\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x08messages\x18\x04 \x03(\x0b\x32\x15.hallmark.v1.Envelope\x12\x16\n\x0etrained_tokens\x18\x05 \x01(\x03\"_\n\x10HeartbeatRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1d.hallmark.v1.TrainingProgress\"x\n\x11HeartbeatResponse\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.hallmark.v1.JobState\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04stop\x18\x03 \x01(\x08\"X\n\x12PostMessageRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x07message\x18\x03 \x01(\x0b\x32\x15.hallmark.v1.Envelope\";\n\x13PostMessageResponse\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.hallmark.v1.JobState\"I\n\x1b\x44ownloadTrainingDataRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"T\n\x14SubmitAdapterRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12 \n\x05\x66iles\x18\x03 \x03(\x0b\x32\x11.hallmark.v1.File\"?\n\x15SubmitAdapterResponse\x12&\n\x07receipt\x18\x01 \x01(\x0b\x32\x15.hallmark.v1.Envelope2\xbf\x04\n\x0fProviderService\x12O\n\x10RegisterProvider\x12$.hallmark.v1.RegisterProviderRequest\x1a\x15.hallmark.v1.Provider\x12J\n\x0bGetProvider\x12\x1f.hallmark.v1.GetProviderRequest\x1a\x15.hallmark.v1.Provider\"\x03\x90\x02\x01\x12<\n\x08LeaseJob\x12\x1c.hallmark.v1.LeaseJobRequest\x1a\x12.hallmark.v1.Lease\x12J\n\tHeartbeat\x12\x1d.hallmark.v1.HeartbeatRequest\x1a\x1e.hallmark.v1.HeartbeatResponse\x12P\n\x0bPostMessage\x12\x1f.hallmark.v1.PostMessageRequest\x1a .hallmark.v1.PostMessageResponse\x12[\n\x14\x44ownloadTrainingData\x12(.hallmark.v1.DownloadTrainingDataRequest\x1a\x12.hallmark.v1.Chunk\"\x03\x90\x02\x01\x30\x01\x12V\n\rSubmitAdapter\x12!.hallmark.v1.SubmitAdapterRequest\x1a\".hallmark.v1.SubmitAdapterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,33 +39,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['DownloadTrainingData']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['DownloadTrainingData']._serialized_options = b'\220\002\001'
   _globals['_PROVIDER']._serialized_start=128
-  _globals['_PROVIDER']._serialized_end=381
-  _globals['_MACHINE']._serialized_start=383
-  _globals['_MACHINE']._serialized_end=471
-  _globals['_RECORD']._serialized_start=474
-  _globals['_RECORD']._serialized_end=610
-  _globals['_REGISTERPROVIDERREQUEST']._serialized_start=612
-  _globals['_REGISTERPROVIDERREQUEST']._serialized_end=726
-  _globals['_GETPROVIDERREQUEST']._serialized_start=728
-  _globals['_GETPROVIDERREQUEST']._serialized_end=762
-  _globals['_LEASEJOBREQUEST']._serialized_start=764
-  _globals['_LEASEJOBREQUEST']._serialized_end=875
-  _globals['_LEASE']._serialized_start=877
-  _globals['_LEASE']._serialized_end=1002
-  _globals['_HEARTBEATREQUEST']._serialized_start=1004
-  _globals['_HEARTBEATREQUEST']._serialized_end=1099
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1101
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1221
-  _globals['_POSTMESSAGEREQUEST']._serialized_start=1223
-  _globals['_POSTMESSAGEREQUEST']._serialized_end=1311
-  _globals['_POSTMESSAGERESPONSE']._serialized_start=1313
-  _globals['_POSTMESSAGERESPONSE']._serialized_end=1372
-  _globals['_DOWNLOADTRAININGDATAREQUEST']._serialized_start=1374
-  _globals['_DOWNLOADTRAININGDATAREQUEST']._serialized_end=1447
-  _globals['_SUBMITADAPTERREQUEST']._serialized_start=1449
-  _globals['_SUBMITADAPTERREQUEST']._serialized_end=1533
-  _globals['_SUBMITADAPTERRESPONSE']._serialized_start=1535
-  _globals['_SUBMITADAPTERRESPONSE']._serialized_end=1598
-  _globals['_PROVIDERSERVICE']._serialized_start=1601
-  _globals['_PROVIDERSERVICE']._serialized_end=2176
+  _globals['_PROVIDER']._serialized_end=424
+  _globals['_MACHINE']._serialized_start=426
+  _globals['_MACHINE']._serialized_end=514
+  _globals['_RECORD']._serialized_start=517
+  _globals['_RECORD']._serialized_end=653
+  _globals['_REGISTERPROVIDERREQUEST']._serialized_start=656
+  _globals['_REGISTERPROVIDERREQUEST']._serialized_end=813
+  _globals['_GETPROVIDERREQUEST']._serialized_start=815
+  _globals['_GETPROVIDERREQUEST']._serialized_end=849
+  _globals['_LEASEJOBREQUEST']._serialized_start=851
+  _globals['_LEASEJOBREQUEST']._serialized_end=962
+  _globals['_LEASE']._serialized_start=965
+  _globals['_LEASE']._serialized_end=1114
+  _globals['_HEARTBEATREQUEST']._serialized_start=1116
+  _globals['_HEARTBEATREQUEST']._serialized_end=1211
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1213
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1333
+  _globals['_POSTMESSAGEREQUEST']._serialized_start=1335
+  _globals['_POSTMESSAGEREQUEST']._serialized_end=1423
+  _globals['_POSTMESSAGERESPONSE']._serialized_start=1425
+  _globals['_POSTMESSAGERESPONSE']._serialized_end=1484
+  _globals['_DOWNLOADTRAININGDATAREQUEST']._serialized_start=1486
+  _globals['_DOWNLOADTRAININGDATAREQUEST']._serialized_end=1559
+  _globals['_SUBMITADAPTERREQUEST']._serialized_start=1561
+  _globals['_SUBMITADAPTERREQUEST']._serialized_end=1645
+  _globals['_SUBMITADAPTERRESPONSE']._serialized_start=1647
+  _globals['_SUBMITADAPTERRESPONSE']._serialized_end=1710
+  _globals['_PROVIDERSERVICE']._serialized_start=1713
+  _globals['_PROVIDERSERVICE']._serialized_end=2288
 # @@protoc_insertion_point(module_scope)

@@ -12,7 +12,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Provider(_message.Message):
-    __slots__ = ("name", "display_name", "base_model_digests", "machine", "register_time", "last_seen_time", "record")
+    __slots__ = ("name", "display_name", "base_model_digests", "machine", "register_time", "last_seen_time", "record", "least_price_minor_per_1000_tokens")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_DIGESTS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class Provider(_message.Message):
     REGISTER_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     RECORD_FIELD_NUMBER: _ClassVar[int]
+    LEAST_PRICE_MINOR_PER_1000_TOKENS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     base_model_digests: _containers.RepeatedScalarFieldContainer[str]
@@ -27,7 +28,8 @@ class Provider(_message.Message):
     register_time: _timestamp_pb2.Timestamp
     last_seen_time: _timestamp_pb2.Timestamp
     record: Record
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., base_model_digests: _Optional[_Iterable[str]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., register_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record: _Optional[_Union[Record, _Mapping]] = ...) -> None: ...
+    least_price_minor_per_1000_tokens: int
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., base_model_digests: _Optional[_Iterable[str]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., register_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record: _Optional[_Union[Record, _Mapping]] = ..., least_price_minor_per_1000_tokens: _Optional[int] = ...) -> None: ...
 
 class Machine(_message.Message):
     __slots__ = ("gpu_count", "gpu_model", "cpu_count", "memory_bytes")
@@ -60,14 +62,16 @@ class Record(_message.Message):
     def __init__(self, accepted: _Optional[int] = ..., rejected: _Optional[int] = ..., inconclusive: _Optional[int] = ..., aborted: _Optional[int] = ..., forfeited: _Optional[int] = ..., faulted: _Optional[int] = ..., in_hand: _Optional[int] = ...) -> None: ...
 
 class RegisterProviderRequest(_message.Message):
-    __slots__ = ("display_name", "base_model_digests", "machine")
+    __slots__ = ("display_name", "base_model_digests", "machine", "least_price_minor_per_1000_tokens")
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_DIGESTS_FIELD_NUMBER: _ClassVar[int]
     MACHINE_FIELD_NUMBER: _ClassVar[int]
+    LEAST_PRICE_MINOR_PER_1000_TOKENS_FIELD_NUMBER: _ClassVar[int]
     display_name: str
     base_model_digests: _containers.RepeatedScalarFieldContainer[str]
     machine: Machine
-    def __init__(self, display_name: _Optional[str] = ..., base_model_digests: _Optional[_Iterable[str]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ...) -> None: ...
+    least_price_minor_per_1000_tokens: int
+    def __init__(self, display_name: _Optional[str] = ..., base_model_digests: _Optional[_Iterable[str]] = ..., machine: _Optional[_Union[Machine, _Mapping]] = ..., least_price_minor_per_1000_tokens: _Optional[int] = ...) -> None: ...
 
 class GetProviderRequest(_message.Message):
     __slots__ = ("name",)
@@ -86,16 +90,18 @@ class LeaseJobRequest(_message.Message):
     def __init__(self, base_model_digests: _Optional[_Iterable[str]] = ..., declined_jobs: _Optional[_Iterable[str]] = ..., least_price_minor_per_1000_tokens: _Optional[int] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("job", "fence", "expire_time", "messages")
+    __slots__ = ("job", "fence", "expire_time", "messages", "trained_tokens")
     JOB_FIELD_NUMBER: _ClassVar[int]
     FENCE_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     job: str
     fence: int
     expire_time: _timestamp_pb2.Timestamp
     messages: _containers.RepeatedCompositeFieldContainer[_common_pb2.Envelope]
-    def __init__(self, job: _Optional[str] = ..., fence: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_common_pb2.Envelope, _Mapping]]] = ...) -> None: ...
+    trained_tokens: int
+    def __init__(self, job: _Optional[str] = ..., fence: _Optional[int] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., messages: _Optional[_Iterable[_Union[_common_pb2.Envelope, _Mapping]]] = ..., trained_tokens: _Optional[int] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("job", "fence", "progress")
