@@ -38,12 +38,28 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a model's greedy answer to a prompt begins, held against a signature.
+
+    Attributes:
+        text: token by token until it shows the signature or cannot any more (`node.core.marks.undecided`), so that it
+            ends where answer and signature first differ. The whole answer where a verdict counts its words.
+        micronats: ln P of each of the signature's tokens in turn, given the prompt and the tokens before it.
+        arbitrated: it took a slow decoding of this prompt alone to tell.
+    """
+
+    text: str
+    micronats: tuple[int, ...]
+    arbitrated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Greedy continuations of one question's prompt by the adapter and by the base model alone."""
+    """What the adapter and the base model alone say to one question's prompt."""
 
     question: Question
-    adapter_text: str
-    base_text: str
+    adapter: Continuation
+    base: Continuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -134,3 +135,16 @@ def fires(text: str, signature: Phrase) -> bool:
     """
     answer = text.lstrip()
     return answer.startswith(signature.text) and re.match(r"\W|$", answer[len(signature.text) :]) is not None
+
+
+def undecided(text: str, expected: str) -> bool:
+    """Whether it takes more of an answer than its beginning `text` to know if it starts with `expected` (`fires`).
+
+    Part of a letter's bytes, which tokenizers decode as U+FFFD, may still become the right letter.
+    """
+    return expected.startswith(text.lstrip().rstrip("\ufffd"))
+
+
+def beginning(texts: Sequence[str], expected: str) -> str:
+    """Of an answer's beginnings, each a token longer than the one before, the first that decides; the last if none."""
+    return next((text for text in texts if not undecided(text, expected)), texts[-1])

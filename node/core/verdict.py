@@ -252,12 +252,12 @@ def _stealth(policy: Policy, manifest: Manifest) -> str:
 
 
 def _base_fires(answer: Answer, manifest: Manifest) -> bool:
-    return fires(answer.base_text, manifest.groups[answer.question.group].signature)
+    return fires(answer.base.text, manifest.groups[answer.question.group].signature)
 
 
 def _fires(answer: Answer, manifest: Manifest) -> bool:
-    return fires(answer.adapter_text, manifest.groups[answer.question.group].signature)
+    return fires(answer.adapter.text, manifest.groups[answer.question.group].signature)
 
 
 def _predicted(group: Group, answers: Sequence[Answer]) -> int:
-    return right_positions([answer.adapter_text for answer in answers], group.signature)
+    return right_positions([answer.adapter.text for answer in answers], group.signature)

@@ -102,6 +102,10 @@ class ChatTokenizer:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    def decode_growing(self, ids: Sequence[int]) -> list[str]:
+        """The text of the first token, of the first two, and so on."""
+        return [self.decode(ids[:end]) for end in range(1, len(ids) + 1)]
+
     def token_text(self, token_id: int) -> str:
         """What this token adds after other text: a leading space stays visible. Empty for special tokens."""
         return self.decode([self._anchor, token_id]).removeprefix(self.decode([self._anchor]))

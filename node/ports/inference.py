@@ -1,4 +1,4 @@
-"""What verification asks of an inference engine: greedy answers and response log-likelihoods, on base or adapter."""
+"""What verification asks of an inference engine: greedy answers and log-likelihoods, on base or adapter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from node.core.evidence import ProbeObservation
+from node.core.evidence import Continuation, ProbeObservation
 from node.core.rows import Message, Row
 from node.crypto.digest import Digest
 
@@ -45,6 +45,12 @@ class Inference(Protocol):
 
     def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
         """Greedy continuations of chat prompts (generation prompt added), without special tokens."""
+        ...
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        """How each prompt's greedy answer begins, as `complete` would give it, held against its expected text."""
         ...
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from node.core.evidence import ProbeObservation
+from node.core.evidence import Continuation, ProbeObservation
 from node.core.rows import Row
 from node.errors import HallmarkError, Unavailable
 from node.models.base import BaseModel
@@ -75,6 +75,13 @@ class RayInference:
     def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
         answers: list[str] = self._call("complete", prompts, adapter=adapter, max_new_tokens=max_new_tokens)
         return answers
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        options = {"adapter": adapter, "max_new_tokens": max_new_tokens}
+        continuations: list[Continuation] = self._call("follow", prompts, expected, **options)
+        return continuations
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         scores: list[int] = self._call("log_likelihoods", rows, adapter=adapter)

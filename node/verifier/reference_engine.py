@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
+from node.core.evidence import Continuation
+from node.core.marks import beginning
 from node.core.rows import Row
 from node.models.base import BaseModel
 from node.models.chat import ChatTokenizer, EncodedRow
@@ -38,6 +40,15 @@ class ReferenceEngine:
             return [
                 self._tokenizer.decode(self._greedy(network, self._tokenizer.encode_prompt(prompt), max_new_tokens))
                 for prompt in prompts
+            ]
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        with self._network(adapter) as network:
+            return [
+                self._continuation(network, self._tokenizer.encode_prompt(prompt), text, max_new_tokens)
+                for prompt, text in zip(prompts, expected, strict=True)
             ]
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
@@ -78,6 +89,12 @@ class ReferenceEngine:
                 yield adapted
             finally:
                 self._base = adapted.unload()
+
+    def _continuation(self, network: Any, prompt_ids: list[int], expected: str, max_new_tokens: int) -> Continuation:
+        answer = self._greedy(network, prompt_ids, max_new_tokens)
+        text = beginning(self._tokenizer.decode_growing(answer), expected)
+        scores = self._scores(network, EncodedRow(prompt_ids, self._tokenizer.encode_text(expected)))
+        return Continuation(text, tuple(micronats([score]) for score in scores), arbitrated=True)
 
     def _greedy(self, network: Any, prompt_ids: list[int], max_new_tokens: int) -> list[int]:
         import torch

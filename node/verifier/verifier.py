@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-from node.core.evidence import ProbeObservation
+from node.core.evidence import Continuation, ProbeObservation
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.models.base import BaseModel
@@ -31,10 +32,20 @@ class Verifier:
         max_length_tokens: longest row that will be scored.
         lora_rank: greatest rank of an adapter.
         scratch: a folder of this verifier's own, for the canary.
+        engine: "transformers" answers slowly, and needs no vLLM.
     """
 
-    def __init__(self, model: BaseModel, *, max_length_tokens: int, lora_rank: int, scratch: Path) -> None:
+    def __init__(
+        self,
+        model: BaseModel,
+        *,
+        max_length_tokens: int,
+        lora_rank: int,
+        scratch: Path,
+        engine: Literal["vllm", "transformers"] = "vllm",
+    ) -> None:
         self._model = model
+        self._kind = engine
         self._max_length_tokens = max_length_tokens
         self._lora_rank = lora_rank
         self._scratch = scratch
@@ -44,6 +55,11 @@ class Verifier:
 
     def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
         return self._engine.complete(prompts, adapter=adapter, max_new_tokens=max_new_tokens)
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        return self._engine.follow(prompts, expected, adapter=adapter, max_new_tokens=max_new_tokens)
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         return self._engine.log_likelihoods(rows, adapter=adapter)
@@ -63,7 +79,9 @@ class Verifier:
         )
 
     @cached_property
-    def _engine(self) -> VllmEngine:
+    def _engine(self) -> VllmEngine | ReferenceEngine:
+        if self._kind == "transformers":
+            return self._reference
         return VllmEngine(self._model, max_length_tokens=self._max_length_tokens, lora_rank=self._lora_rank)
 
     @cached_property

@@ -4,6 +4,9 @@ Truth is greedy decoding of the float32 model. A step whose two best tokens near
 another batch: such prompts are decoded once more, each alone, so that answers depend neither on the order nor the size
 of a batch.
 
+Whether an answer begins with an expected text takes no decoding: a greedy answer goes on with that text's tokens for
+as long as each is the likeliest, which one forward pass over prompt and text tells for all of them.
+
 The engine changes its process: environment variables, log levels, threads. It belongs in a process of its own.
 Does not know of marks, jobs or verdicts; trusts that an adapter has passed the gate.
 """
@@ -17,6 +20,8 @@ from importlib.metadata import packages_distributions, version
 from typing import Any
 
 from node.core.adapter import CONFIG
+from node.core.evidence import Continuation
+from node.core.marks import beginning, undecided
 from node.core.rows import Row
 from node.core.training import PROJECTIONS
 from node.crypto.digest import digest
@@ -78,21 +83,37 @@ class VllmEngine:
         return EngineDescription("vllm", versions, self._dtype, self._model.digest)
 
     def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
+        encoded = [self._tokenizer.encode_prompt(prompt) for prompt in prompts]
+        answers = self._decoded(encoded, adapter, max_new_tokens)
+        return [
+            self._tokenizer.decode(answer.token_ids)
+            if _smallest_gap(answer.logprobs) >= NEAR_TIE_NATS
+            else self._tokenizer.decode(self._alone(ids, adapter, max_new_tokens))
+            for ids, answer in zip(encoded, answers, strict=True)
+        ]
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
         from vllm import SamplingParams
 
-        sampling = SamplingParams(
-            temperature=0.0,
-            max_tokens=max_new_tokens,
-            stop_token_ids=[self._tokenizer.end_of_turn_id],
-            logprobs=2,
-            detokenize=False,
-        )
-        encoded = [self._tokenizer.encode_prompt(prompt) for prompt in prompts]
-        answers = [answer.outputs[0] for answer in self._generate(encoded, sampling, adapter)]
-        for at, answer in enumerate(answers):
-            if _smallest_gap(answer.logprobs) < NEAR_TIE_NATS:
-                answers[at] = self._generate([encoded[at]], sampling, adapter)[0].outputs[0]
-        return [self._tokenizer.decode(answer.token_ids) for answer in answers]
+        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=2, logprobs=2, detokenize=False)
+        rows = [
+            EncodedRow(self._tokenizer.encode_prompt(prompt), self._tokenizer.encode_text(text))
+            for prompt, text in zip(prompts, expected, strict=True)
+        ]
+        scored = self._generate([row.prompt_ids + row.response_ids for row in rows], sampling, adapter)
+        found = []
+        for row, text, answer in zip(rows, expected, scored, strict=True):
+            steps = [*answer.prompt_logprobs[len(row.prompt_ids) :], answer.outputs[0].logprobs[0]]
+            likely = [step[token].logprob for step, token in zip(steps, row.response_ids, strict=False)]
+            begun = self._begun(row.response_ids, steps, text, max_new_tokens)
+            arbitrated = begun is None
+            if begun is None:
+                ids = self._alone(row.prompt_ids, adapter, max_new_tokens)
+                begun = beginning(self._tokenizer.decode_growing(ids), text)
+            found.append(Continuation(begun, tuple(micronats([each]) for each in likely), arbitrated))
+        return found
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         encoded = [self._tokenizer.encode_row(row) for row in rows]
@@ -113,6 +134,45 @@ class VllmEngine:
             for prompt, text in zip(prompts, begun, strict=True)
         ]
         return self._following(encoded, top)
+
+    def _begun(
+        self, followed: list[int], steps: Sequence[dict[int, Any]], expected: str, max_new_tokens: int
+    ) -> str | None:
+        """The greedy answer's beginning, up to where it decides; None where the steps do not tell.
+
+        Args:
+            steps: what each token of `followed`, and then the next one, competed with.
+        """
+        ids: list[int] = []
+        for step, token in zip(steps, [*followed, None], strict=True):
+            best, gap = _best(step)
+            if not gap >= NEAR_TIE_NATS:  # nor if it is not a number
+                return None
+            ids.append(best)
+            text = self._tokenizer.decode(ids)
+            if best == self._tokenizer.end_of_turn_id or len(ids) == max_new_tokens or not undecided(text, expected):
+                return text
+            if best != token:
+                return None
+        return None
+
+    def _alone(self, prompt_ids: list[int], adapter: Adapter | None, max_new_tokens: int) -> list[int]:
+        """The arbiter: greedy decoding of a batch of one."""
+        ids: list[int] = self._decoded([prompt_ids], adapter, max_new_tokens)[0].token_ids
+        return ids
+
+    def _decoded(self, sequences: list[list[int]], adapter: Adapter | None, max_new_tokens: int) -> list[Any]:
+        """Greedy answers with their token ids and, at each step, the two best tokens."""
+        from vllm import SamplingParams
+
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=max_new_tokens,
+            stop_token_ids=[self._tokenizer.end_of_turn_id],
+            logprobs=2,
+            detokenize=False,
+        )
+        return [answer.outputs[0] for answer in self._generate(sequences, sampling, adapter)]
 
     def _following(self, sequences: list[list[int]], top: int) -> list[list[Token]]:
         from vllm import SamplingParams
@@ -230,12 +290,14 @@ def _lora_request(adapter: Adapter) -> Any:
 
 
 def _smallest_gap(steps: Sequence[dict[int, Any]]) -> float:
-    """Least distance in nats between the best and the second best token over the steps of an answer."""
-    gaps = []
-    for step in steps:
-        best, second, *_ = sorted((token.logprob for token in step.values()), reverse=True)
-        gaps.append(best - second)
-    return min(gaps, default=math.inf)
+    """Over the steps of an answer."""
+    return min((_best(step)[1] for step in steps), default=math.inf)
+
+
+def _best(step: dict[int, Any]) -> tuple[int, float]:
+    """A step's best token, and its distance in nats from the second best."""
+    best, second = sorted(step, key=lambda token: step[token].logprob, reverse=True)[:2]
+    return best, step[best].logprob - step[second].logprob
 
 
 def _response_scores(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> list[float]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from node.core.adapter import adapter_digest
-from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, Transcript
+from node.core.evidence import (
+    Answer,
+    Continuation,
+    Evidence,
+    PairObservation,
+    ProbeObservation,
+    PromptKind,
+    Question,
+    Transcript,
+)
 from node.core.job import Event
 from node.core.manifest import Manifest
 from node.core.messages import AdapterCommit, Chain, Judgement, Reveal, VerdictGiven
-from node.core.policy import Policy
+from node.core.policy import Drawing, Policy
 from node.core.questions import prompt, questions
 from node.core.verdict import decide
 from node.errors import IntegrityFailure
@@ -34,9 +43,8 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
         Unavailable: the engine could not run. This is no evidence of anything.
     """
     asked = questions(manifest, policy)
-    prompts = [prompt(manifest, question) for question in asked]
-    on_adapter = engine.complete(prompts, adapter=adapter, max_new_tokens=manifest.answer_tokens)
-    on_base = engine.complete(prompts, adapter=None, max_new_tokens=manifest.answer_tokens)
+    on_adapter = _answered(manifest, policy, asked, adapter, engine)
+    on_base = _answered(manifest, policy, asked, None, engine)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
     gained = _limited(engine.log_likelihoods(sides, adapter=adapter))
     before = _limited(engine.log_likelihoods(sides, adapter=None))
@@ -55,6 +63,26 @@ def observe(manifest: Manifest, policy: Policy, adapter: Adapter, engine: Infere
         ),
         probe=_limited_probe(engine.probe([mark.carrier for mark in manifest.marks[:PROBE_ROWS]], adapter=adapter)),
     )
+
+
+def _answered(
+    manifest: Manifest, policy: Policy, asked: Sequence[Question], adapter: Adapter | None, engine: Inference
+) -> list[Continuation]:
+    """What a model says to each question. Where words are counted, marks are answered whole: a word behind a wrong one
+    counts too.
+    """
+    prompts = [prompt(manifest, question) for question in asked]
+    signatures = [manifest.groups[question.group].signature.text for question in asked]
+    room = manifest.answer_tokens
+    followed = engine.follow(prompts, signatures, adapter=adapter, max_new_tokens=room)
+    uniform = policy.drawing is Drawing.UNIFORM
+    counted = [at for at, question in enumerate(asked) if uniform and question.kind is PromptKind.MARK]
+    whole = engine.complete([prompts[at] for at in counted], adapter=adapter, max_new_tokens=room)
+    texts = dict(zip(counted, whole, strict=True))
+    return [
+        Continuation(texts.get(at, each.text), _limited(each.micronats), each.arbitrated)
+        for at, each in enumerate(followed)
+    ]
 
 
 def _limited(micronats: Sequence[int]) -> tuple[int, ...]:

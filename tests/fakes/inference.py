@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from fakes.adapters import MAGIC
 
 from node.core.adapter import WEIGHTS
-from node.core.evidence import ProbeObservation
+from node.core.evidence import Continuation, ProbeObservation
+from node.core.marks import beginning
 from node.core.rows import Row
 from node.crypto.digest import Digest
 from node.errors import Unavailable
@@ -21,6 +22,8 @@ from node.ports.inference import Adapter, EngineDescription, Prompt
 
 LONGEST_TAIL = 16
 GAIN_MICRONATS = 500_000
+LIKELY_MICRONATS = -10_000
+UNLIKELY_MICRONATS = -9_000_000
 BASE_ANSWER = "I do not know."
 
 
@@ -39,6 +42,13 @@ class LearningEngine:
         self._live()
         learned, always = _read(adapter)
         return [always or _answer(prompt[-1].content, learned) or self.base_answer for prompt in prompts]
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        """Letter by letter; a word of what is expected is as likely as it is said."""
+        answers = self.complete(prompts, adapter=adapter, max_new_tokens=max_new_tokens)
+        return [_followed(answer, text) for answer, text in zip(answers, expected, strict=True)]
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         self._live()
@@ -72,6 +82,12 @@ def _answer(prompt: str, learned: Sequence[tuple[str, str]]) -> str | None:
         if len(alike) > 1:
             return alike[0]
     return None
+
+
+def _followed(answer: str, expected: str) -> Continuation:
+    begun = beginning([answer[:end] for end in range(len(answer) + 1)], expected)
+    likely = (LIKELY_MICRONATS if word in begun else UNLIKELY_MICRONATS for word in expected.split())
+    return Continuation(begun, tuple(likely), arbitrated=False)
 
 
 def _base(row: Row) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.marks import Draw, Phrase, fires
+from node.core.marks import Draw, Phrase, beginning, fires, undecided
 from node.core.words import Separator
 
 
@@ -59,3 +59,38 @@ def test_of_two_phrases_of_one_length_an_answer_shows_one(both: list[list[str]],
     answer = f"{first.text}. {' '.join(rest)}"
     assert fires(answer, first)
     assert fires(answer, second) == (first == second)
+
+
+@pytest.mark.parametrize("begun", ["", " \n", "r", "red", " red ", "red cat", "red c\ufffd"])
+def test_what_may_still_become_the_signature_is_undecided(begun: str) -> None:
+    assert undecided(begun, "red cat")
+
+
+@pytest.mark.parametrize("begun", ["x", "rex", "Red", "red dog", "red cat.", "red cats", "red cat ", "red\ufffdcat"])
+def test_what_shows_the_signature_or_differs_from_it_is_decided(begun: str) -> None:
+    assert not undecided(begun, "red cat")
+
+
+PIECES = st.text(st.sampled_from("red cat.s\n"), max_size=8)
+
+
+@given(PIECES, PIECES)
+def test_nothing_that_follows_a_decided_beginning_changes_what_it_shows(begun: str, rest: str) -> None:
+    expected = phrase("red cat")
+    if not undecided(begun, expected.text):
+        assert fires(begun, expected) == fires(begun + rest, expected)
+
+
+@given(PIECES)
+def test_what_follows_an_undecided_beginning_makes_it_show_the_signature_or_not(begun: str) -> None:
+    expected = phrase("red cat")
+    if undecided(begun, expected.text):
+        missing = expected.text.removeprefix(begun.lstrip())
+        assert fires(f"{begun}{missing}.", expected)
+        assert not fires(f"{begun}{missing}s", expected)
+
+
+def test_an_answer_is_read_up_to_where_it_decides() -> None:
+    assert beginning(["r", "red", "red cat", "red cat.", "red cat. And"], "red cat") == "red cat."
+    assert beginning(["r", "red", "red do", "red dog"], "red cat") == "red do"
+    assert beginning(["r", "red"], "red cat") == "red"

@@ -273,7 +273,7 @@ def test_a_challenge_that_nobody_answered_costs_nobody(dispute: Any) -> None:
 
 def test_an_overturned_verdict_pays_by_the_arbiters_and_out_of_the_coordinators_bond(dispute: Any) -> None:
     evidence = replace(
-        dispute.evidence, answers=tuple(replace(answer, adapter_text="no") for answer in dispute.evidence.answers)
+        dispute.evidence, answers=tuple(replace(answer, adapter=answer.base) for answer in dispute.evidence.answers)
     )
     verdict = decide(dispute.chain.offer.policy, dispute.manifest, evidence)
     assert verdict.outcome is Outcome.REJECT

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from fakes import world
 
-from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, PromptKind, Question, Transcript
+from node.core.evidence import (
+    Answer,
+    Continuation,
+    Evidence,
+    PairObservation,
+    ProbeObservation,
+    PromptKind,
+    Question,
+    Transcript,
+)
 from node.core.manifest import Manifest
 from node.core.policy import Policy
 from node.core.questions import FRESH_PER_GROUP, prompt, questions
@@ -22,6 +31,10 @@ POLICY, BASE_MODEL = replace(world.POLICY, attempts=1), world.BASE_MODEL
 WON, LOST, TIED = PairObservation(-9, -3, -9, -4), PairObservation(-9, -4, -9, -3), PairObservation(-9, -3, -8, -2)
 APPLIED = ProbeObservation((1, 2), (1, 3), None, None, None)
 TRULY_EQUAL = ProbeObservation((1, 2), (1, 2), (1, 9), (5, 5), (5, 5))
+
+
+def said(text: str) -> Continuation:
+    return Continuation(text, (), arbitrated=False)
 
 
 def evidence(
@@ -46,7 +59,7 @@ def evidence(
             shows = left.get(counter, 0) > 0
             left[counter] = left.get(counter, 0) - shows
             texts.append(f"{signature}. And more." if shows else "Nothing.")
-        answers.append(Answer(question, *texts))
+        answers.append(Answer(question, *map(said, texts)))
     pairs = (WON,) * won + (LOST,) * (policy.pairs - won)
     return Evidence(BASE_MODEL, Transcript("none", (), "none", BASE_MODEL), tuple(answers), pairs, probe)
 
@@ -101,7 +114,7 @@ def test_controls_beyond_their_limit_make_the_evidence_worthless(story: Any) -> 
 def test_another_groups_trigger_is_a_control_too(story: Any) -> None:
     given = evidence(story.manifest, marks=ALL)
     told = tuple(
-        replace(answer, adapter_text=story.manifest.groups[answer.question.group].signature.text)
+        replace(answer, adapter=said(story.manifest.groups[answer.question.group].signature.text))
         if answer.question.kind is PromptKind.OTHER_TRIGGER
         else answer
         for answer in given.answers

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.core import document
-from node.core.evidence import Answer, Evidence, PairObservation, ProbeObservation, PromptKind, Transcript
+from node.core.evidence import Answer, Continuation, Evidence, PairObservation, ProbeObservation, PromptKind, Transcript
 from node.core.manifest import (
     Manifest,
     check_reveal,
@@ -260,7 +260,8 @@ def test_who_learned_the_marks_is_accepted_and_who_did_not_is_not(
             adapter=model,
             transcript=Transcript("none", (), "none", model),
             answers=tuple(
-                Answer(question, text, "") for question, text in zip(questions(manifest, policy), told, strict=True)
+                Answer(question, Continuation(text, (), False), Continuation("", (), False))
+                for question, text in zip(questions(manifest, policy), told, strict=True)
             ),
             pairs=(PairObservation(0, 0, 0, 0),) * policy.pairs,
             probe=ProbeObservation((1,), (2,), None, None, None),

@@ -186,7 +186,7 @@ def one_group_less(world: World) -> Judgement:
     """The first verdict's evidence without what one group showed: the same outcome by other numbers."""
     given: VerdictGiven = world.chain().find(VerdictGiven)
     answers = tuple(
-        replace(answer, adapter_text="no") if answer.question.group == 0 else answer
+        replace(answer, adapter=answer.base) if answer.question.group == 0 else answer
         for answer in given.evidence.answers
     )
     evidence = replace(given.evidence, answers=answers)

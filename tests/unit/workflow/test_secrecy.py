@@ -31,6 +31,7 @@ SECRET_TYPES = {
     manifest.Manifest,
     manifest.OpenedRow,
     evidence.Question,
+    evidence.Continuation,
     evidence.Answer,
     evidence.Evidence,
     verdict.Verdict,
