@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ from node.crypto.digest import Digest, Json, canonical_bytes, parse_canonical
 from node.errors import HallmarkError, IntegrityFailure
 
 T = TypeVar("T")
+#: (parsed JSON, its path) -> the value.
+Reader = Callable[[Json, str], Any]
 
 
 def to_bytes(value: Any) -> bytes:
@@ -44,7 +47,7 @@ def to_json(value: Any) -> Json:
     if isinstance(value, tuple):
         return [to_json(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: to_json(getattr(value, name)) for name in _names(type(value))}
     raise TypeError(f"{type(value).__name__} has no place in a signed document")
 
 
@@ -54,56 +57,85 @@ def from_json(kind: type[T], data: Json, *, path: str = "$") -> T:
     Raises:
         IntegrityFailure: naming the path of the first field that does not fit.
     """
-    value: T = _read(kind, data, path)
+    value: T = _reader(kind)(data, path)
     return value
 
 
-def _read(kind: Any, data: Json, path: str) -> Any:
+@functools.cache
+def _reader(kind: Any) -> Reader:
+    """What reads a value of this kind, found out once: a document has many fields, and a job many documents."""
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         (inner,) = (option for option in typing.get_args(kind) if option is not types.NoneType)
-        return None if data is None else _read(inner, data, path)
+        return functools.partial(_read_optional, _reader(inner))
     if origin is tuple:
-        if not isinstance(data, list):
-            raise _unfit(path, "a list", data)
-        inner = typing.get_args(kind)[0]
-        return tuple(_read(inner, item, f"{path}[{at}]") for at, item in enumerate(data))
+        return functools.partial(_read_tuple, _reader(typing.get_args(kind)[0]))
     if kind in (str, int, bool):
-        if type(data) is not kind:
-            raise _unfit(path, kind.__name__, data)
-        return data
+        return functools.partial(_read_plain, kind)
     if issubclass(kind, StrEnum):
-        values = [each.value for each in kind]
-        if data not in values:
-            found = repr(data[:40]) if isinstance(data, str) else type(data).__name__
-            raise IntegrityFailure(f"At {path}: expected one of {', '.join(values)}, found {found}.", field=path)
-        return kind(data)
-    if not isinstance(data, str if kind is Digest else dict):
-        raise _unfit(path, kind.__name__, data)
-    try:
-        if kind is Digest:
-            return Digest.parse(typing.cast(str, data))
-        return _read_dataclass(kind, typing.cast("dict[str, Json]", data), path)
-    except IntegrityFailure:
-        raise
-    except (HallmarkError, ValueError) as refusal:
-        raise IntegrityFailure(f"At {path}: {refusal}", field=path) from refusal
-
-
-def _read_dataclass(kind: type, data: dict[str, Json], path: str) -> Any:
-    fields = _field_types(kind)
-    if data.keys() != fields.keys():
-        missing, unknown = sorted(fields.keys() - data.keys()), sorted(data.keys() - fields.keys())
-        raise IntegrityFailure(
-            f"At {path}: a {kind.__name__} has other fields (missing {missing}, unknown {unknown}).", field=path
-        )
-    return kind(**{name: _read(inner, data[name], f"{path}.{name}") for name, inner in fields.items()})
+        return functools.partial(_read_enum, kind, {each.value: each for each in kind})
+    if kind is Digest:
+        return _read_digest
+    hints = typing.get_type_hints(kind)
+    return functools.partial(_read_dataclass, kind, {name: hints[name] for name in _names(kind)})
 
 
 @functools.cache
-def _field_types(kind: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+def _read_optional(inner: Reader, data: Json, path: str) -> Any:
+    return None if data is None else inner(data, path)
+
+
+def _read_tuple(inner: Reader, data: Json, path: str) -> tuple[Any, ...]:
+    if not isinstance(data, list):
+        raise _unfit(path, "a list", data)
+    return tuple(inner(item, f"{path}[{at}]") for at, item in enumerate(data))
+
+
+def _read_plain(kind: type, data: Json, path: str) -> Any:
+    if type(data) is not kind:
+        raise _unfit(path, kind.__name__, data)
+    return data
+
+
+def _read_enum(kind: type[StrEnum], values: Mapping[str, StrEnum], data: Json, path: str) -> StrEnum:
+    if not isinstance(data, str) or data not in values:
+        found = repr(data[:40]) if isinstance(data, str) else type(data).__name__
+        raise IntegrityFailure(f"At {path}: expected one of {', '.join(values)}, found {found}.", field=path)
+    return values[data]
+
+
+def _read_digest(data: Json, path: str) -> Digest:
+    if not isinstance(data, str):
+        raise _unfit(path, Digest.__name__, data)
+    try:
+        return Digest.parse(data)
+    except HallmarkError as refusal:
+        raise _refused(path, refusal) from refusal
+
+
+def _read_dataclass(kind: type, hints: Mapping[str, Any], data: Json, path: str) -> Any:
+    if not isinstance(data, dict):
+        raise _unfit(path, kind.__name__, data)
+    if data.keys() != hints.keys():
+        missing, unknown = sorted(hints.keys() - data.keys()), sorted(data.keys() - hints.keys())
+        raise IntegrityFailure(
+            f"At {path}: a {kind.__name__} has other fields (missing {missing}, unknown {unknown}).", field=path
+        )
+    values = {name: _reader(inner)(data[name], f"{path}.{name}") for name, inner in hints.items()}
+    try:
+        return kind(**values)
+    except IntegrityFailure:
+        raise
+    except (HallmarkError, ValueError) as refusal:
+        raise _refused(path, refusal) from refusal
+
+
+def _refused(path: str, refusal: Exception) -> IntegrityFailure:
+    return IntegrityFailure(f"At {path}: {refusal}", field=path)
 
 
 def _unfit(path: str, expected: str, actual: Json) -> IntegrityFailure:

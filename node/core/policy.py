@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import count
 from typing import TypeAlias
 
@@ -162,11 +163,17 @@ class Policy:
     @property
     def least_accept_at(self) -> int:
         """The least count whose p-value is at most alpha; one more than can be counted if there is none."""
-        return bisect_left(range(self.countable + 1), True, key=lambda count: self.log_p(count) <= self.log_alpha)
+        return _least_accept_at(self)
 
     def least_rows(self) -> int:
         """The fewest rows that this policy can be planted in: carriers, pairs with twins, and context rows."""
         return self.marks + 2 * self.pairs + CONTEXT_ROWS * self.groups
+
+
+@lru_cache(maxsize=256)
+def _least_accept_at(policy: Policy) -> int:
+    """Kept, for many offers have the same policy, and each is read several times."""
+    return bisect_left(range(policy.countable + 1), True, key=lambda count: policy.log_p(count) <= policy.log_alpha)
 
 
 def mended(policy: Policy, wanted: Changes) -> Changes:

@@ -87,7 +87,7 @@ def parse_canonical(data: bytes) -> Json:
     Raises IntegrityFailure for everything else: other spellings of the same value (white space, order, escapes,
     repeated keys, `-0`), floats, broken UTF-8, broken JSON, and nesting deeper than MAX_DEPTH.
     """
-    if _depth(data) > MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise IntegrityFailure(f"The document is nested deeper than {MAX_DEPTH} levels.")
     try:
         value: Json = _DECODER.decode(data.decode())
@@ -105,10 +105,11 @@ def parse_canonical(data: bytes) -> Json:
 
 def _ordered(value: Json, levels_left: int) -> Json:
     """A copy of `value` that json spells canonically: whatever RFC 8785 asks for beyond what json does by itself."""
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
-        _utf16(value)
+        if not value.isascii():
+            _utf16(value)
+        return value
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if abs(value) > MAX_SAFE_INTEGER:
@@ -119,8 +120,14 @@ def _ordered(value: Json, levels_left: int) -> Json:
     if levels_left == 0:
         raise InvalidInput(f"A document may be nested at most {MAX_DEPTH} levels deep.")
     if isinstance(value, dict):
-        return {key: _ordered(value[key], levels_left - 1) for key in sorted(value, key=_utf16)}
+        ordered = sorted(value) if all(map(_is_ascii, value)) else sorted(value, key=_utf16)
+        return {key: _ordered(value[key], levels_left - 1) for key in ordered}
     return [_ordered(item, levels_left - 1) for item in value]
+
+
+def _is_ascii(key: object) -> bool:
+    """Whether a key's UTF-16 code units are its characters."""
+    return isinstance(key, str) and key.isascii()
 
 
 def _utf16(text: str) -> bytes:
