@@ -57,7 +57,7 @@ def from_json(kind: type[T], data: Json, *, path: str = "$") -> T:
     Raises:
         IntegrityFailure: naming the path of the first field that does not fit.
     """
-    value: T = _reader(kind)(data, path)
+    value: T = _reader(typing.cast(Any, kind))(data, path)
     return value
 
 
