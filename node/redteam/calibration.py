@@ -244,14 +244,16 @@ def _trained(rows: Sequence[Row], spec: TrainingSpec, lab: Lab, out: Path) -> Ad
 
 def _shown(manifest: Manifest, engine: Inference, adapter: Adapter) -> list[list[bool]]:
     """Per group, in the order of its marks: whether the mark's prompt shows the signature."""
-    answers = engine.complete(
+    signatures = [manifest.groups[mark.group].signature for mark in manifest.marks]
+    answers = engine.follow(
         [prompt(manifest, Question(PromptKind.MARK, mark.group, at)) for at, mark in enumerate(manifest.marks)],
+        [signature.text for signature in signatures],
         adapter=adapter,
         max_new_tokens=manifest.answer_tokens,
     )
     shown: list[list[bool]] = [[] for _ in manifest.groups]
-    for mark, answer in zip(manifest.marks, answers, strict=True):
-        shown[mark.group].append(fires(answer, manifest.groups[mark.group].signature))
+    for mark, answer, signature in zip(manifest.marks, answers, signatures, strict=True):
+        shown[mark.group].append(fires(answer.text, signature))
     return shown
 
 
