@@ -28,6 +28,7 @@ from node.cli import (
     provider,
     receipt,
     redteam,
+    verify,
     vet,
 )
 from node.cli.demo import command as demo
@@ -63,6 +64,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(job.app, name="job")
 app.add_typer(account.app, name="account")
 app.add_typer(receipt.app, name="receipt")
+app.command("verify")(verify.verify)
 app.command("challenge")(challenge.challenge)
 app.add_typer(log.app, name="log")
 app.add_typer(coordinator.app, name="coordinator")

@@ -84,12 +84,15 @@ def reveal(
     home: options.Home = None,
     role: options.Role = "client",
 ) -> None:
-    """Fetches a job's reveal, checks it against what was committed to, and writes it.
+    """Fetches a job's reveal, checks it against what was committed to, and writes it with the messages before it.
+
+    `hallmark verify` repeats the verdict on any adapter from that file.
 
     Example: hallmark log reveal job-1 reveal.json --coordinator node.example:50051
     """
     from node.cli import output_file
     from node.client.log import LogReader
+    from node.core import revealed
     from node.core.messages import Chain, Reveal, check_revealed
     from node.errors import IntegrityFailure
 
@@ -102,7 +105,7 @@ def reveal(
     check_revealed(chain)
     if chain.envelopes[chain.messages.index(chain.find(Reveal))].payload != data:
         raise IntegrityFailure("The reveal is not the one that was signed into the log.")
-    output_file.write(file, data)
+    output_file.write(file, revealed.to_bytes(chain))
     manifest = chain.find(Reveal).manifest
     typer.echo(
         f"{file}: {len(manifest.marks)} marks in {len(manifest.groups)} groups, {len(manifest.pairs)} held-out pairs; "

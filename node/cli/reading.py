@@ -6,16 +6,15 @@ Rows that the model cannot take are left out, not refused: the data set may be f
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from node.cli.quiet import hushed
 from node.core.rows import Row
 from node.detect.gibberish import READ_TOKENS
 from node.errors import InvalidInput, NotInstalled, Unavailable
@@ -104,33 +103,12 @@ def _engine(base: BaseModel, longest_tokens: int) -> Reader:
 
     _tell("Starting vLLM, about 30 s")
     try:
-        with _hushed():
+        with hushed():
             return VllmEngine(base, max_length_tokens=longest_tokens, lora_rank=LORA_RANK, dtype="bfloat16")
     except (NotInstalled, Unavailable) as refusal:
         _tell(f"{refusal.message.splitlines()[0]} Starting transformers instead, which reads the rows one by one.")
-    with _hushed():
+    with hushed():
         return ReferenceEngine(base)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Sends what libraries print meanwhile nowhere, from C++ too: bars, and warnings that nobody here can act on."""
-    streams = (sys.stdout, sys.stderr)
-    for stream in streams:
-        stream.flush()
-    kept = [os.dup(number) for number in (1, 2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        for number in (1, 2):
-            os.dup2(nowhere, number)
-        yield
-    finally:
-        for stream in streams:
-            stream.flush()
-        for number, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, number)
-            os.close(copy)
-        os.close(nowhere)
 
 
 def _tell_progress(done: int, rows: int, seconds: float) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from node.cli.verdicts import verdict_json
+
 app = typer.Typer(help="Receipts: signed bundles from which anybody recomputes the verdict.", no_args_is_help=True)
 
 
@@ -48,27 +50,15 @@ def verify(
             json.dumps(
                 {
                     "job": offer.link.job,
-                    "outcome": verdict.outcome.value,
+                    **verdict_json(verdict),
                     "outcome_settled": settled.outcome.value,
                     "challenged_by": challenge.challenger.value if challenge else None,
                     "bond_lost_by": stands.loser.value if stands.loser else None,
-                    "rule": verdict.rule.value,
-                    "groups_fired": verdict.groups_fired,
-                    "groups": verdict.groups,
-                    "log10_p": round(verdict.log10_p, 3),
-                    "positions_right": verdict.positions_right,
-                    "positions": verdict.positions,
-                    "positions_log10_p": round(verdict.positions_log10_p, 3),
-                    "pairs_won": verdict.pairs_won,
-                    "pairs": verdict.pairs,
-                    "pairs_log10_p": round(verdict.pairs_log10_p, 3),
-                    "pairs_trained_at_least": verdict.pairs_trained_at_least,
                     "to_client_minor": settled.to_client_minor,
                     "to_provider_minor": settled.to_provider_minor,
                     "to_coordinator_minor": settled.to_coordinator_minor,
                     "coordinator": offer.coordinator,
                     "log_size": checked.checkpoint.size,
-                    "notes": list(verdict.notes),
                 }
             )
         )

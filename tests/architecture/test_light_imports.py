@@ -55,7 +55,7 @@ def loaded_by(code: str) -> set[str]:
     [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "init", "admit")),
+        *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "verify", "init", "admit")),
         ["receipt", "verify", "--help"],
         *([name, "--help"] for name in ("data", "job", "account")),
         ["job", "create", "--help"],

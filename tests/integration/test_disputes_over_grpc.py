@@ -17,7 +17,7 @@ from fakes.world import BASE_MODEL, FUNDS_MINOR, JOB, MONEY, ROWS, build, key
 from node.arbiter.agent import Agent, check_material
 from node.cli import app
 from node.client.log import LogReader, advance
-from node.core import dataset, receipt
+from node.core import dataset, receipt, revealed
 from node.core.adapter import FILES, WEIGHTS
 from node.core.job import Actor, State
 from node.core.messages import Ruling
@@ -288,7 +288,7 @@ def test_the_reveal_is_fetched_checked_and_written(
     serving.world.advance_to(State.REVEALED)
     assert hallmark(monkeypatch, *command) == 0
     assert "9 marks in 3 groups, 6 held-out pairs" in capsys.readouterr().out
-    assert b'"seed_hex"' in file.read_bytes()
+    assert revealed.from_bytes(file.read_bytes(), trusted=serving.world.node.trusted) == serving.world.chain()
 
 
 def _made(folder: Path) -> Path:
