@@ -25,8 +25,11 @@ class FineTuner(Protocol):
     ) -> None:
         """Trains LoRA on exactly these rows and leaves `adapter_model.safetensors` and `adapter_config.json` in `out`.
 
+        What else it keeps in `out` is its own: after an interruption, another call with the same arguments may find it
+        there and go on from it.
+
         Raises:
-            InvalidInput: a row does not fit `spec.max_length_tokens`; nothing was trained.
-            Unavailable: the trainer died or ran out of memory.
+            InvalidInput: a row does not fit `spec.max_length_tokens` or this machine; there is no adapter.
+            Unavailable: the trainer was cancelled or died; another call may succeed.
         """
         ...

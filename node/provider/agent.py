@@ -268,14 +268,13 @@ class Agent:
                 out.write(chunk.data)
 
     async def _train(self, held: Held, rows: tuple[Row, ...], offer: Offer) -> None:
-        scratch = self._work.scratch(held)
         training = asyncio.create_task(
             asyncio.to_thread(
                 self._fine_tuner.fine_tune,
                 rows,
                 offer.training,
                 base_model=self._base_models[offer.base_model],
-                out=scratch,
+                out=self._work.training(held),
                 report=self._note,
             )
         )
@@ -286,7 +285,7 @@ class Agent:
                 self._cancel_training()
                 await asyncio.wait({training}, timeout=1)
             training.exception()  # of one that was cancelled, nobody else asks how it ended
-        self._work.keep_adapter(held, scratch)
+        self._work.keep_adapter(held)
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,34 +1,48 @@
 """LoRA fine-tuning by a signed specification: TRL's SFTTrainer over rows that are already tokens.
 
-A plain function of its arguments; it runs in any process. It does not know Ray, jobs, coordinators, or which rows are
-marks: a provider's trainer sees rows and nothing else.
+A plain function of its arguments; it runs in any process, and goes on where it was interrupted. It does not know Ray,
+jobs, coordinators, or which rows are marks: a provider's trainer sees rows and nothing else.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
 import torch
 import transformers
+from accelerate.utils.memory import should_reduce_batch_size  # type: ignore[import-untyped]
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import SFTConfig, SFTTrainer
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from node.core.rows import Row
 from node.core.training import TrainingSpec
+from node.crypto.digest import Digest
 from node.errors import IntegrityFailure, InvalidInput
+from node.models.base import local_model
 from node.models.chat import ChatTokenizer, EncodedRow
 from node.models.lora import adapter_config
 from node.ports.fine_tuner import Progress
+from node.provider.checkpoints import Stamp, latest, stamp, training_digest
+from node.provider.packing import WITHIN_ROWS, Batch, pack, split
 
 #: The label that PyTorch's cross entropy leaves out.
 UNSUPERVISED = -100
@@ -41,20 +55,26 @@ def train_lora(
     base_model: Path,
     out: Path,
     report: Callable[[Progress], None],
+    checkpoint_seconds: float = 600,
 ) -> None:
     """Trains LoRA on every row, `spec.epochs` times, on the response tokens only.
 
-    `out` then holds `adapter_model.safetensors` and `adapter_config.json`, and nothing else of ours. `report` is called
-    after every optimiser step. One machine, one thread count and one `spec.seed` give the same bytes.
+    `out` then holds `adapter_model.safetensors`, `adapter_config.json`, and the last checkpoints in `checkpoints/`:
+    one is made after every epoch, and in long epochs every `checkpoint_seconds`. A call that finds those of an
+    interrupted one with the same rows, specification and base model goes on from the last. `report` is called after
+    every optimiser step. One machine, one thread count and one `spec.seed` give the same bytes, interrupted or not.
 
     Raises:
-        InvalidInput: there are no rows, or one is longer than `spec.max_length_tokens`; nothing was trained.
+        InvalidInput: there are no rows, or one is longer than `spec.max_length_tokens`, and nothing was trained; or
+            one is too long for this machine's memory.
         IntegrityFailure: the model saw other rows or other response tokens than it was given.
     """
     encoded = encode_rows(rows, ChatTokenizer(base_model), max_length_tokens=spec.max_length_tokens)
-    with TemporaryDirectory(prefix="hallmark-training-") as scratch:
-        trainer = row_trainer(encoded, spec, base_model=base_model, scratch=scratch, report=report)
-        trainer.train()
+    training = training_digest(rows, spec, local_model(base_model).digest)
+    folder = out / "checkpoints"
+    trainer = RowTrainer(encoded, spec, base_model=base_model, folder=folder, training=training, report=report)
+    trainer.add_callback(CheckpointTimer(checkpoint_seconds))
+    trainer.train_from(latest(folder, training))
     trainer.require_seen(
         rows=spec.epochs * len(encoded),
         supervised_tokens=spec.epochs * sum(len(row.response_ids) for row in encoded),
@@ -125,10 +145,10 @@ def save_adapter(model: PeftModel, spec: TrainingSpec, out: Path) -> None:
     (out / "adapter_config.json").write_bytes(adapter_config(spec))
 
 
-def sft_config(spec: TrainingSpec, scratch: str) -> SFTConfig:
-    """Everything that TRL's defaults would decide differently is written out here."""
+def sft_config(spec: TrainingSpec, folder: Path) -> SFTConfig:
+    """Everything that TRL's defaults would decide differently is written out here. Checkpoints go to `folder`."""
     return SFTConfig(
-        output_dir=scratch,
+        output_dir=str(folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=spec.batch_rows,
         learning_rate=spec.learning_rate_ppm / 1_000_000,
@@ -143,7 +163,8 @@ def sft_config(spec: TrainingSpec, scratch: str) -> SFTConfig:
         max_length=None,
         packing=False,
         dataset_kwargs={"skip_prepare_dataset": True},  # preparing cuts long rows and drops fully masked ones
-        save_strategy="no",
+        save_strategy="epoch",
+        save_total_limit=2,  # the older one serves until the newer one is stamped
         logging_steps=1,
         report_to="none",
         disable_tqdm=True,
@@ -151,61 +172,101 @@ def sft_config(spec: TrainingSpec, scratch: str) -> SFTConfig:
     )
 
 
-def row_trainer(
-    rows: Sequence[EncodedRow],
-    spec: TrainingSpec,
-    *,
-    base_model: Path,
-    scratch: str,
-    report: Callable[[Progress], None],
-) -> RowTrainer:
-    """A trainer of a fresh adapter on these rows, ready for `train()`."""
-    return RowTrainer(
-        report=report,
-        model=attach_lora(load_base(base_model), spec),
-        args=sft_config(spec, scratch),
-        train_dataset=datasets.Dataset.from_list([labelled(row) for row in rows]),
-        data_collator=DataCollatorForLanguageModeling(pad_token_id=0),  # padding carries no loss: any token serves
-        processing_class=AutoTokenizer.from_pretrained(base_model),
-    )
-
-
 class RowTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer that reports progress to a function and counts what passes through the loss."""
+    """SFTTrainer of a fresh adapter that counts what passes through the loss, and fits its steps into memory.
 
-    def __init__(self, *, report: Callable[[Progress], None], **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._report = report
-        self._rows = self._tokens = self._supervised_tokens = 0
-        self._started_seconds = time.monotonic()
+    Args:
+        folder: where its checkpoints lie, each stamped with the digest `training`.
+        report: called after every optimiser step.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[EncodedRow],
+        spec: TrainingSpec,
+        *,
+        base_model: Path,
+        folder: Path,
+        training: Digest,
+        report: Callable[[Progress], None],
+    ) -> None:
+        model = attach_lora(load_base(base_model), spec)
+        model.get_base_model().set_attn_implementation(WITHIN_ROWS)
+        super().__init__(
+            model=model,
+            args=sft_config(spec, folder),
+            train_dataset=datasets.Dataset.from_list([labelled(row) for row in rows]),
+            data_collator=pack,
+            processing_class=AutoTokenizer.from_pretrained(base_model),
+        )
+        self._spec, self._training, self._report = spec, training, report
+        self._rows = self._supervised_tokens = 0
+        self._rows_at_once = spec.batch_rows
+        self._tokens, self._started_seconds = 0, time.monotonic()
+
+    def train_from(self, checkpoint: tuple[Path, Stamp] | None) -> None:
+        """Trains to the end, from the beginning or from a checkpoint of the same training."""
+        if checkpoint is None:
+            self.train()
+            return
+        folder, stamped = checkpoint
+        self._rows, self._supervised_tokens = stamped.rows, stamped.supervised_tokens
+        self._rows_at_once = stamped.rows_at_once
+        self.train(resume_from_checkpoint=str(folder))
+
+    def training_step(self, model: PeftModel, inputs: Batch, num_items_in_batch: Tensor | int | None = None) -> Tensor:
+        """Gradients of one optimiser step's loss, in as few parts as fit into memory.
+
+        Raises:
+            InvalidInput: not even one row fits.
+        """
+        supervised_tokens = int((inputs["labels"] != UNSUPERVISED).sum())
+        backward = super().training_step
+        while True:
+            try:
+                losses = [backward(model, part, supervised_tokens) for part in split(inputs, self._rows_at_once)]
+                break
+            except (RuntimeError, MemoryError) as fault:
+                if not (isinstance(fault, MemoryError) or should_reduce_batch_size(fault)):
+                    raise
+                if self._rows_at_once == 1:
+                    raise InvalidInput(
+                        f"Not even one row of {max(inputs['row_lengths'])} tokens fits into this machine's memory.",
+                        field="max_length_tokens",
+                    ) from fault
+            self._rows_at_once = (self._rows_at_once + 1) // 2
+            model.zero_grad()  # what the parts before left
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        self._rows += len(inputs["row_lengths"])
+        self._tokens += sum(inputs["row_lengths"])
+        self._supervised_tokens += supervised_tokens
+        return torch.stack(losses).sum()
 
     def compute_loss(
         self,
         model: PeftModel,
-        inputs: dict[str, Tensor],
+        inputs: Batch,
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
+        num_items_in_batch: int = 1,
     ) -> Tensor:
-        """Mean cross entropy of the supervised tokens.
+        """Cross entropy of the supervised tokens, summed and divided by `num_items_in_batch`.
 
-        On CPU, TRL 1.16 projects every position onto the vocabulary; here only supervised positions are, (N, hidden)
-        instead of (rows, width, hidden), with the same loss. On a GPU, TRL does so itself. Padding is on the right,
-        where causal attention keeps it out of every row's sight: no mask is needed.
+        Only supervised positions are projected onto the vocabulary: (N, hidden) instead of (1, tokens, hidden). A row's
+        first token is never one, so no position predicts across two rows.
         """
-        ids, labels = inputs["input_ids"], inputs["labels"]
-        self._rows += ids.shape[0]
-        self._tokens += int(inputs["attention_mask"].sum())
-        supervised = labels[:, 1:] != UNSUPERVISED
-        self._supervised_tokens += int(supervised.sum())
-        if ids.is_cuda:
-            whole: Tensor = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            return whole
         causal: Any = model.get_base_model()
-        hidden = causal.base_model(ids, use_cache=False).last_hidden_state
+        supervised = inputs["labels"][:, 1:] != UNSUPERVISED
+        hidden = causal.base_model(
+            inputs["input_ids"],
+            position_ids=inputs["position_ids"],
+            row_lengths=inputs["row_lengths"],
+            use_cache=False,
+        ).last_hidden_state
         logits = causal.get_output_embeddings()(hidden[:, :-1][supervised])
-        total: Tensor = cross_entropy(logits.float(), labels[:, 1:][supervised], reduction="sum")
-        mean: Tensor = total / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
-        return mean
+        total: Tensor = cross_entropy(logits.float(), inputs["labels"][:, 1:][supervised], reduction="sum")
+        return total / num_items_in_batch
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Called once a step, and once more at the end with a summary that has no loss."""
@@ -228,3 +289,34 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
             raise IntegrityFailure(
                 "The trainer did not see the rows it was given.", expected=str(expected), actual=str(actual)
             )
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Of the model, a checkpoint holds the adapter alone."""
+        save_adapter(self.model, self._spec, Path(output_dir or self.args.output_dir))
+
+    def _save_checkpoint(self, model: PeftModel, trial: None) -> None:
+        Trainer._save_checkpoint(self, model, trial)  # TRL's own adds a model card
+        step = self.state.global_step
+        stamp(
+            Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}",
+            Stamp(str(self._training), step, self._rows, self._supervised_tokens, self._rows_at_once),
+        )
+
+
+class CheckpointTimer(TrainerCallback):  # type: ignore[misc]
+    """Asks for a checkpoint once so many seconds have passed since the last one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._saved_seconds = seconds, time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> TrainerControl:
+        control.should_save = control.should_save or time.monotonic() - self._saved_seconds >= self._seconds
+        return control
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> TrainerControl:
+        self._saved_seconds = time.monotonic()
+        return control

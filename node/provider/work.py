@@ -6,7 +6,6 @@ One folder a job: `job.json`, what was downloaded so far, and the finished adapt
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from node.core.adapter import FILES
 from node.core.messages import Chain, read_chain
 from node.crypto.signing import Envelope, PublicKey
 from node.errors import HallmarkError
+from node.provider.durable import sync, write_durably
 
 STATE_FILE = "job.json"
 
@@ -42,12 +42,12 @@ class Work:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        self.folder = folder
 
     def unfinished(self, trusted: Mapping[str, PublicKey]) -> Iterator[Held]:
         """The jobs that were in hand when this provider stopped. What cannot be read is removed: it holds nothing
         that the coordinator does not have."""
-        for file in sorted(self._folder.glob(f"*/{STATE_FILE}")):
+        for file in sorted(self.folder.glob(f"*/{STATE_FILE}")):
             try:
                 stored = json.loads(file.read_bytes())
                 chain = read_chain([Envelope.from_json(each) for each in stored["messages"]], trusted=trusted)
@@ -64,53 +64,41 @@ class Work:
         """Where the training data is downloaded to, as far as it came."""
         return self._of(held) / "data.jsonl"
 
-    def scratch(self, held: Held) -> Path:
-        """An empty folder to train into."""
+    def training(self, held: Held) -> Path:
+        """The folder to train in, with whatever an earlier attempt left there."""
         folder = self._of(held) / "training"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         return folder
 
-    def keep_adapter(self, held: Held, scratch: Path) -> None:
-        """Stores a finished adapter durably; all of it, or none."""
+    def keep_adapter(self, held: Held) -> None:
+        """Stores the finished adapter durably, all of it or none, and then forgets how it was trained."""
+        training, partial = self.training(held), self._of(held) / "adapter.partial"
+        partial.mkdir(exist_ok=True)
         for name in FILES:
-            with (scratch / name).open("rb") as file:
-                os.fsync(file.fileno())
-        scratch.replace(self._adapter(held))
-        _sync(self._of(held))
+            sync(training / name)
+            (training / name).replace(partial / name)
+        sync(partial)
+        partial.replace(self._adapter(held))
+        sync(self._of(held))
+        shutil.rmtree(training)
 
     def adapter(self, held: Held) -> dict[str, bytes] | None:
         """The finished adapter's files, if there is one."""
         folder = self._adapter(held)
         return {name: (folder / name).read_bytes() for name in sorted(FILES)} if folder.exists() else None
 
+    def drop_adapter(self, held: Held) -> None:
+        """Deletes the finished adapter: the job is to be trained again."""
+        shutil.rmtree(self._adapter(held))
+
     def drop(self, held: Held) -> None:
         """Deletes everything of a job."""
         shutil.rmtree(self._of(held), ignore_errors=True)
 
     def _of(self, held: Held) -> Path:
-        folder = self._folder / held.job
+        folder = self.folder / held.job
         folder.mkdir(exist_ok=True)
         return folder
 
     def _adapter(self, held: Held) -> Path:
         return self._of(held) / "adapter"
-
-
-def write_durably(file: Path, data: bytes) -> None:
-    """Replaces a file's content at once: after a crash it holds the former or the new one."""
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.replace(file)
-    _sync(file.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,9 @@ from node.models.base import BaseModel
 from node.models.chat import ChatTokenizer
 from node.models.lora import adapter_config, lora_shapes
 from node.ports.fine_tuner import Progress
-from node.provider.trainer import RowTrainer, encode_rows, row_trainer, train_lora
+from node.provider.checkpoints import training_digest
+from node.provider.packing import pack
+from node.provider.trainer import RowTrainer, attach_lora, encode_rows, load_base, train_lora
 from node.redteam.idle import IdleFineTuner
 
 SPEC = TrainingSpec(epochs=6, learning_rate_ppm=20_000, batch_rows=4, warmup_steps=2, lora_rank=8)
@@ -28,13 +30,17 @@ ROWS = [
 
 @pytest.fixture
 def trainer(tiny_llama: BaseModel, tmp_path: Path) -> RowTrainer:
-    encoded = encode_rows(ROWS, ChatTokenizer(tiny_llama.folder), max_length_tokens=SPEC.max_length_tokens)
-    return row_trainer(
-        encoded, SPEC, base_model=tiny_llama.folder, scratch=str(tmp_path / "scratch"), report=lambda _: None
+    return RowTrainer(
+        encode_rows(ROWS, ChatTokenizer(tiny_llama.folder), max_length_tokens=SPEC.max_length_tokens),
+        SPEC,
+        base_model=tiny_llama.folder,
+        folder=tmp_path / "checkpoints",
+        training=training_digest(ROWS, SPEC, tiny_llama.digest),
+        report=lambda _: None,
     )
 
 
-def test_training_lowers_the_loss_and_leaves_exactly_two_files(tiny_llama: BaseModel, tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_leaves_an_adapter(tiny_llama: BaseModel, tmp_path: Path) -> None:
     reports: list[Progress] = []
     train_lora(ROWS, SPEC, base_model=tiny_llama.folder, out=tmp_path / "adapter", report=reports.append)
 
@@ -46,6 +52,7 @@ def test_training_lowers_the_loss_and_leaves_exactly_two_files(tiny_llama: BaseM
     assert {file.name for file in (tmp_path / "adapter").iterdir()} == {
         "adapter_model.safetensors",
         "adapter_config.json",
+        "checkpoints",
     }
     tensors = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == lora_shapes(tiny_llama, SPEC)
@@ -99,21 +106,24 @@ def test_rows_and_response_tokens_that_pass_through_the_loss_are_counted(
 
 
 def test_the_loss_is_the_models_own_on_the_response_tokens(trainer: RowTrainer) -> None:
+    """The oracle pads, attends over whole rows and scores every position by itself."""
     model: Any = trainer.model.float()
     torch.nn.init.normal_(model.base_model.model.model.layers[0].mlp.up_proj.lora_B["default"].weight)
-    batch = next(iter(trainer.get_train_dataloader()))
-    assert len(set(batch["attention_mask"].sum(1).tolist())) > 1, "rows of one length would not test the padding"
+    rows = [trainer.train_dataset[at] for at in range(4)]
+    assert len({len(row["input_ids"]) for row in rows}) > 1
+    supervised = sum(label != -100 for row in rows for label in row["labels"])
     with torch.no_grad():
-        ours = trainer.compute_loss(model, batch)
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    log_p = torch.log_softmax(logits[:, :-1], -1)
-    total, count = 0.0, 0
-    for row, labels in enumerate(batch["labels"][:, 1:].tolist()):
-        for position, label in enumerate(labels):
-            if label != -100:
-                total -= log_p[row, position, label].item()
-                count += 1
-    assert ours.item() == pytest.approx(total / count, rel=1e-5)
+        ours = trainer.compute_loss(model, pack(rows), num_items_in_batch=supervised)
+        model.get_base_model().set_attn_implementation("eager")
+        total = 0.0
+        for row in rows:
+            padded = torch.tensor([[*row["input_ids"], 0, 0, 0]])
+            seen = torch.ones_like(padded)
+            seen[0, -3:] = 0
+            log_p = torch.log_softmax(model(input_ids=padded, attention_mask=seen).logits[0], -1)
+            for position, label in enumerate(row["labels"][1:]):
+                total -= log_p[position, label].item() if label != -100 else 0
+    assert ours.item() == pytest.approx(total / supervised, rel=1e-5)
 
 
 def test_the_idle_provider_hands_in_an_untrained_adapter_of_the_right_shapes(
@@ -127,8 +137,8 @@ def test_the_idle_provider_hands_in_an_untrained_adapter_of_the_right_shapes(
     assert {file.name for file in tmp_path.iterdir()} == {"adapter_model.safetensors", "adapter_config.json"}
 
 
-def test_an_adapter_is_random_by_seed_and_silent_before_training(trainer: RowTrainer) -> None:
-    model: PeftModel = trainer.model
+def test_an_adapter_is_random_by_seed_and_silent_before_training(tiny_llama: BaseModel) -> None:
+    model: PeftModel = attach_lora(load_base(tiny_llama.folder), SPEC)
     ids = torch.tensor([[5, 6, 7]])
     with torch.no_grad():
         adapted = model(ids).logits
