@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from node.core import dataset
-from node.core.adapter import FILES, adapter_digest
+from node.core.adapter import FILES
 from node.core.manifest import Manifest
 from node.core.messages import (
     AdapterCommit,
@@ -33,6 +35,7 @@ from node.core.rows import Row
 from node.core.ruling import Standing, standing
 from node.crypto.digest import Digest, sha256_digest
 from node.crypto.signing import PrivateKey, PublicKey
+from node.detect.adapter import identity_of
 from node.errors import Conflict, HallmarkError, IntegrityFailure, InvalidInput, NotFound, Unavailable
 from node.ports.adapters import Adapters
 from node.ports.inference import Inference
@@ -135,15 +138,16 @@ class Agent:
         chain = await self._chain(job_id)
         self._require_case(chain, job_id)
         # 2
-        try:
-            files = {name: await self._file(job_id, name) for name in sorted(FILES)}
-            rows = await self._file(job_id, ROWS_FILE)
-            check_material(chain, files, rows, self._adapters)
-        except (IntegrityFailure, InvalidInput, NotFound) as fault:
-            log.warning("case %s cannot be repeated: %s", job_id, fault)
-            return await self._post(chain, job_id, None)
-        # 3
-        judgement = await asyncio.to_thread(judge, chain, files, self._adapters, self._engine)
+        with tempfile.TemporaryDirectory(prefix="hallmark-case-") as folder:
+            try:
+                files = {name: await self._file(job_id, name, Path(folder)) for name in sorted(FILES)}
+                rows = await self._file(job_id, ROWS_FILE, Path(folder))
+                check_material(chain, files, rows.read_bytes(), self._adapters)
+            except (IntegrityFailure, InvalidInput, NotFound) as fault:
+                log.warning("case %s cannot be repeated: %s", job_id, fault)
+                return await self._post(chain, job_id, None)
+            # 3
+            judgement = await asyncio.to_thread(judge, chain, files, self._adapters, self._engine)
         # 4
         return await self._post(chain, job_id, judgement)
 
@@ -188,20 +192,22 @@ class Agent:
                 actual=str(self._base_model),
             )
 
-    async def _file(self, job_id: str, name: str) -> bytes:
-        data = bytearray()
+    async def _file(self, job_id: str, name: str, folder: Path) -> Path:
+        path = folder / name
 
         async def download() -> None:
-            request = challenges_pb2.DownloadCaseFileRequest(job=f"jobs/{job_id}", file_name=name, offset=len(data))
-            chunks: AsyncIterable[common_pb2.Chunk] = self._challenges.DownloadCaseFile(request)
-            async for chunk in chunks:
-                data.extend(chunk.data)
+            with path.open("ab") as out:
+                at = out.tell()
+                request = challenges_pb2.DownloadCaseFileRequest(job=f"jobs/{job_id}", file_name=name, offset=at)
+                chunks: AsyncIterable[common_pb2.Chunk] = self._challenges.DownloadCaseFile(request)
+                async for chunk in chunks:
+                    out.write(chunk.data)
 
         await _patiently(download)
-        return bytes(data)
+        return path
 
 
-def check_material(chain: Chain, files: Mapping[str, bytes], rows: bytes, adapters: Adapters) -> None:
+def check_material(chain: Chain, files: Mapping[str, Path], rows: bytes, adapters: Adapters) -> None:
     """Whether what the coordinator gives is what its verdict was about.
 
     1. The reveal is the one committed to and keeps the policy.
@@ -215,7 +221,7 @@ def check_material(chain: Chain, files: Mapping[str, bytes], rows: bytes, adapte
     check_revealed(chain)
     # 2
     committed = chain.find(AdapterCommit).adapter
-    if adapter_digest(files) != committed:
+    if identity_of(files) != committed:
         raise IntegrityFailure("The adapter is not the committed one.", expected=str(committed))
     adapters.check(files, chain.offer.training)
     # 3

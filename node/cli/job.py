@@ -265,7 +265,9 @@ def adapter(
     home: options.Home = None,
     coordinator: options.Coordinator = None,
 ) -> None:
-    """Downloads the adapter of an accepted job, or what is still missing of it, and checks every byte.
+    """Downloads the adapter of an accepted job, or what is still missing of it, and checks every byte of its weights.
+
+    The configuration beside them is written here, from the terms that you signed.
 
     Example: hallmark job adapter 5f3a9c my-adapter
     """
@@ -278,7 +280,7 @@ def adapter(
             role="client",
         )
     for each in files:
-        typer.echo(f"{each}: {each.stat().st_size:,} bytes, as the job names them.")
+        typer.echo(f"{each}: {each.stat().st_size:,} bytes.")
 
 
 def _name(job: str) -> str:

@@ -12,7 +12,6 @@ Every call has a deadline. Calls that were not answered are made again, a few ti
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,12 +24,14 @@ from google.protobuf.struct_pb2 import Struct
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from node.core import document
+from node.core.adapter import CONFIG, WEIGHTS
 from node.core.events import JobEvent
 from node.core.job import State
-from node.core.messages import Offer, seal
+from node.core.messages import Offer, read_chain, seal
 from node.crypto.certificates import Identity
-from node.crypto.digest import sha256_digest
+from node.crypto.digest import file_digest, sha256_digest
 from node.errors import Conflict, IntegrityFailure, Unavailable
+from node.models.lora import adapter_config
 from node.wire import status, translate
 from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import (
@@ -43,6 +44,8 @@ from node.wire.hallmark.v1 import (
     jobs_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
+    transparency_pb2,
+    transparency_pb2_grpc,
     uploads_pb2,
     uploads_pb2_grpc,
 )
@@ -85,6 +88,7 @@ class Client:
         self._data_sets: Any = datasets_pb2_grpc.DatasetServiceStub(channel)
         self._jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
         self._escrow: Any = escrow_pb2_grpc.EscrowServiceStub(channel)
+        self._log: Any = transparency_pb2_grpc.TransparencyServiceStub(channel)
         return self
 
     async def __aexit__(
@@ -267,14 +271,16 @@ class Client:
         return answer.content
 
     async def download_adapter(self, name: str, folder: Path, *, report: Report = silent) -> list[Path]:
-        """Fetches the files of the adapter of an accepted job into a folder, or what is still missing of them.
+        """Fetches the weights of an accepted job's adapter into a folder, or what is still missing of them, and writes
+        the configuration beside them that this party's own offer asked for: the provider's is never read.
 
         Raises:
             Conflict: the job is not settled with ACCEPT.
-            IntegrityFailure: other bytes came than the job names.
+            IntegrityFailure: other bytes came than the job names, or the job's offer is not this party's.
         """
         job = await self.job(name)
-        if not job.adapter_files:
+        weights = next((file for file in job.adapter_files if file.name == WEIGHTS), None)
+        if weights is None:
             state = translate.state_from_wire(job.state).value
             raise Conflict(
                 f"{name} is {state}; its adapter is the client's once an ACCEPT is settled.",
@@ -282,8 +288,20 @@ class Client:
                 expected="settled: accept",
                 actual=state,
             )
+        training = (await self._own_offer(translate.job_id_of(name))).training
         folder.mkdir(parents=True, exist_ok=True)
-        return [await self._download(name, file, folder, report) for file in job.adapter_files]
+        written = await self._download(name, weights, folder, report)
+        (folder / CONFIG).write_bytes(adapter_config(training))
+        return [folder / CONFIG, written]
+
+    async def _own_offer(self, job_id: str) -> Offer:
+        """The offer as this party signed it, from the job's public messages."""
+        request = transparency_pb2.GetChainRequest(job=f"jobs/{job_id}")
+        chain: transparency_pb2.Chain = await _answer(lambda: self._log.GetChain(request))
+        offer = read_chain([translate.envelope_from_wire(chain.messages[0].envelope)], trusted={}).offer
+        if (offer.link.job, offer.client_key_hex) != (job_id, self._identity.key.public.hex):
+            raise IntegrityFailure("The offer of this job is not yours.", field="messages", expected=job_id)
+        return offer
 
     async def _download(self, name: str, file: common_pb2.File, folder: Path, report: Report) -> Path:
         target, partial = folder / Path(file.name).name, folder / f"{Path(file.name).name}.partial"
@@ -294,7 +312,7 @@ class Client:
                     out.write(chunk.data)
                     report(out.tell(), file.size_bytes)
         with partial.open("rb") as written:
-            actual = f"sha256:{hashlib.file_digest(written, 'sha256').hexdigest()}"
+            actual = str(file_digest(written))
         if actual != file.digest:
             partial.unlink()
             raise IntegrityFailure(

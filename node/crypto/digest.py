@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import NoReturn, TypeAlias
 
 from node.errors import IntegrityFailure, InvalidInput
@@ -69,6 +70,11 @@ def digest(domain: str, data: bytes) -> Digest:
 def sha256_digest(data: bytes) -> Digest:
     """Plain SHA-256, as `sha256sum` prints it: for files and blobs that others hash as well."""
     return Digest(hashlib.sha256(data).digest())
+
+
+def file_digest(file: BufferedReader) -> Digest:
+    """`sha256_digest` of an open file, read in pieces."""
+    return Digest(hashlib.file_digest(file, "sha256").digest())
 
 
 def canonical_bytes(value: Json) -> bytes:

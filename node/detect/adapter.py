@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from node.core.adapter import CONFIG, FILES, WEIGHTS
+from node.core.adapter import CONFIG, FILES, WEIGHTS, adapter_identity
 from node.core.training import TrainingSpec
+from node.crypto.digest import Digest, file_digest
 from node.detect.adapter_config import MAX_CONFIG_BYTES, check_config
 from node.detect.adapter_header import ITEM_BYTES, Shapes, Tensor, max_weights_bytes, read_header
 from node.detect.adapter_refusal import refuse, shown
@@ -26,6 +27,15 @@ _ORDINARY_TOP_BYTES = {
     "BF16": bytes(byte for byte in range(256) if byte & 0x7F <= 0x47),
     "F16": bytes(byte for byte in range(256) if byte & 0x7C != 0x7C),
 }
+
+
+def identity_of(files: Mapping[str, Path]) -> Digest:
+    """`adapter_digest` of files on this disk."""
+    digests = {}
+    for name, path in files.items():
+        with path.open("rb") as file:
+            digests[name] = file_digest(file)
+    return adapter_identity(digests)
 
 
 def check_adapter(files: Mapping[str, Path], *, shapes: Shapes, training: TrainingSpec) -> list[Tensor]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from node.core.training import TrainingSpec
-from node.crypto.digest import Digest
 from node.ports.inference import Adapter
 
 
 class Adapters(Protocol):
+    """Files are given by name, each as the path at which its bytes lie; none is ever whole in memory."""
+
     def most_bytes(self, training: TrainingSpec) -> int:
         """No file of an adapter of this specification is larger."""
         ...
 
-    def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
+    def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
         """The adapter gate, before torch sees a byte.
 
         Raises:
@@ -23,6 +26,12 @@ class Adapters(Protocol):
         """
         ...
 
-    def place(self, digest: Digest, files: Mapping[str, bytes], training: TrainingSpec) -> Adapter:
-        """Puts checked weights on disk beside a configuration of ours; the provider's is thrown away."""
+    def placed(self, files: Mapping[str, Path], training: TrainingSpec) -> AbstractContextManager[Adapter]:
+        """The adapter as an engine may open it: checked weights beside a configuration of ours, the provider's is
+        thrown away. Its digest is that of the files as they came. It is gone after the block.
+
+        Raises:
+            InvalidInput: as `check`.
+            Unavailable: no room on this disk.
+        """
         ...

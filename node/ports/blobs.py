@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from node.crypto.digest import Digest
@@ -22,6 +23,14 @@ class Blobs(Protocol):
         Raises:
             NotFound: no such blob.
             IntegrityFailure: the stored bytes have another digest.
+        """
+        ...
+
+    def file(self, digest: Digest) -> Path:
+        """A file on this machine's disk with the blob's bytes, checked against their digest. Only to be read.
+
+        Raises:
+            NotFound, IntegrityFailure: as `get`.
         """
         ...
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from node.crypto.digest import Digest, sha256_digest
+from node.crypto.digest import Digest, file_digest, sha256_digest
 from node.errors import Conflict, IntegrityFailure, NotFound, Unavailable
 
 _PIECE_BYTES = 1 << 20
@@ -37,10 +37,17 @@ class FolderBlobs:
             data = self._path(digest).read_bytes()
         except FileNotFoundError as fault:
             raise NotFound(f"There is no blob {digest}.") from fault
-        actual = sha256_digest(data)
-        if actual != digest:
-            raise IntegrityFailure(f"The stored blob {digest} is damaged.", expected=str(digest), actual=str(actual))
+        _require_undamaged(digest, sha256_digest(data))
         return data
+
+    def file(self, digest: Digest) -> Path:
+        path = self._path(digest)
+        try:
+            with path.open("rb") as stored:
+                _require_undamaged(digest, file_digest(stored))
+        except FileNotFoundError as fault:
+            raise NotFound(f"There is no blob {digest}.") from fault
+        return path
 
     def size_bytes(self, digest: Digest) -> int:
         try:
@@ -121,6 +128,11 @@ class FolderBlobs:
                 _sync(self._folder)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _require_undamaged(digest: Digest, actual: Digest) -> None:
+    if actual != digest:
+        raise IntegrityFailure(f"The stored blob {digest} is damaged.", expected=str(digest), actual=str(actual))
 
 
 @contextmanager

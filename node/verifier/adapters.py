@@ -9,17 +9,16 @@ keeps its bytes as they came.
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import tempfile
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from node.core.adapter import CONFIG, WEIGHTS
 from node.core.training import TrainingSpec
-from node.crypto.digest import Digest
-from node.detect.adapter import CHUNK_BYTES, check_adapter
+from node.detect.adapter import CHUNK_BYTES, check_adapter, identity_of
 from node.detect.adapter_config import MAX_CONFIG_BYTES
 from node.detect.adapter_header import (
     ALIGNMENT_BYTES,
@@ -34,9 +33,12 @@ from node.models.base import BaseModel
 from node.models.lora import adapter_config, lora_shapes
 from node.ports.inference import Adapter
 
+#: What a process that died left behind is removed when it is older than any evaluation.
+ABANDONED_SECONDS = 86_400
+
 
 class FolderAdapters:
-    """Adapters of one base model, a folder per digest. Implements `node.ports.adapters.Adapters`."""
+    """Adapters of one base model, placed under a folder. Implements `node.ports.adapters.Adapters`."""
 
     def __init__(self, folder: Path, model: BaseModel) -> None:
         self._folder = folder
@@ -45,44 +47,34 @@ class FolderAdapters:
     def most_bytes(self, training: TrainingSpec) -> int:
         return max(MAX_CONFIG_BYTES, max_weights_bytes(lora_shapes(self._model, training)))
 
-    def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
-        with self._on_disk(files) as paths:
-            self._tensors(paths, training)
-
-    def place(self, digest: Digest, files: Mapping[str, bytes], training: TrainingSpec) -> Adapter:
-        """What is written passed the gate in this very call, whatever was checked before.
-
-        Raises:
-            InvalidInput: it does not pass.
-            Unavailable: no room on this disk.
-        """
-        target = self._folder / digest.hex
-        with self._on_disk(files) as paths:
-            tensors = self._tensors(paths, training)
-            target.mkdir(exist_ok=True)
-            with _appearing(target / WEIGHTS) as partial:
-                rewrite(paths[WEIGHTS], tensors, partial)
-            with _appearing(target / CONFIG) as partial:
-                partial.write_bytes(adapter_config(training))
-        return Adapter(digest, target)
-
-    def _tensors(self, files: Mapping[str, Path], training: TrainingSpec) -> list[Tensor]:
-        return check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
+    def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
+        check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
 
     @contextmanager
-    def _on_disk(self, files: Mapping[str, bytes]) -> Iterator[dict[str, Path]]:
-        """The files under names of ours: a stranger's name is never one on this disk."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._folder, prefix="incoming-") as folder:
-                paths = {name: Path(folder, str(at)) for at, name in enumerate(files)}
-                for name, path in paths.items():
-                    path.write_bytes(files[name])
-                yield paths
-        except OSError as fault:
-            raise Unavailable(  # without the folder's name: a job's parties read this
-                f"The adapter could not be stored: {fault.strerror}.", fix="Make room on the disk of the node's state."
-            ) from fault
+    def placed(self, files: Mapping[str, Path], training: TrainingSpec) -> Iterator[Adapter]:
+        """What is written passed the gate in this very call, whatever was checked before."""
+        tensors = check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
+        identity = identity_of(files)
+        with ExitStack() as until_used:
+            try:
+                folder = Path(until_used.enter_context(self._new_folder()))
+                rewrite(files[WEIGHTS], tensors, folder / WEIGHTS)
+                (folder / CONFIG).write_bytes(adapter_config(training))
+            except OSError as fault:
+                raise Unavailable(  # without the folder's name: a job's parties read this
+                    f"The adapter could not be stored: {fault.strerror}.",
+                    fix="Make room on the disk of the node's state.",
+                ) from fault
+            yield Adapter(identity, folder)
+
+    def _new_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """One of its own for every use: two jobs may be about the same adapter at the same time."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for left in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # its user is done with it
+                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        return tempfile.TemporaryDirectory(dir=self._folder)
 
 
 def rewrite(source: Path, tensors: Sequence[Tensor], target: Path) -> None:
@@ -104,14 +96,3 @@ def rewrite(source: Path, tensors: Sequence[Tensor], target: Path) -> None:
             read.seek(tensor.start)
             for at in range(tensor.start, tensor.end, CHUNK_BYTES):
                 written.write(read.read(min(CHUNK_BYTES, tensor.end - at)))
-
-
-@contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
-    """A file to write that takes the target's place once it is whole."""
-    partial = target.with_name(f"{target.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

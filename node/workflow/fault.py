@@ -21,14 +21,14 @@ from node.workflow.tidy import FORGET_ADAPTER
 
 
 def gate_over(blobs: Blobs, adapters: Adapters) -> Gate:
-    """The adapter gate over files that are stored here; none that is too large for it is read into memory."""
+    """The adapter gate over files that are stored here; none that is too large for it is read."""
 
     def gate(files: Mapping[str, Digest], training: TrainingSpec) -> None:
         most_bytes = adapters.most_bytes(training)
         for name, digest in files.items():
             if blobs.size_bytes(digest) > most_bytes:
                 raise InvalidInput(f"An adapter of this kind has at most {most_bytes} bytes in a file.", field=name)
-        adapters.check({name: blobs.get(digest) for name, digest in files.items()}, training)
+        adapters.check({name: blobs.file(digest) for name, digest in files.items()}, training)
 
     return gate
 

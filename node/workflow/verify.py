@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from node.core.adapter import adapter_digest
 from node.core.evidence import (
     Answer,
     Continuation,
@@ -98,7 +98,7 @@ def _limited_probe(probe: ProbeObservation) -> ProbeObservation:
     )
 
 
-def judge(chain: Chain, files: Mapping[str, bytes], adapters: Adapters, engine: Inference) -> Judgement:
+def judge(chain: Chain, files: Mapping[str, Path], adapters: Adapters, engine: Inference) -> Judgement:
     """Observes the adapter that a chain committed to, and decides: the coordinator's part, and an arbiter's.
 
     Raises:
@@ -107,9 +107,10 @@ def judge(chain: Chain, files: Mapping[str, bytes], adapters: Adapters, engine: 
     """
     offer, reveal = chain.offer, chain.find(Reveal)
     committed = chain.find(AdapterCommit).adapter
-    if adapter_digest(files) != committed:
-        raise IntegrityFailure("The adapter at hand is not the committed one.", expected=str(committed))
-    evidence = observe(reveal.manifest, offer.policy, adapters.place(committed, files, offer.training), engine)
+    with adapters.placed(files, offer.training) as adapter:
+        if adapter.digest != committed:
+            raise IntegrityFailure("The adapter at hand is not the committed one.", expected=str(committed))
+        evidence = observe(reveal.manifest, offer.policy, adapter, engine)
     return Judgement(evidence, decide(offer.policy, reveal.manifest, evidence))
 
 
@@ -124,7 +125,7 @@ def evaluate(node: Node, job_id: str) -> None:
         unit.jobs.get(job_id).after(Event.VERDICT_GIVEN, node.clock.now_ms())  # refuses before anything is asked
         chain = record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)
-    files = {name: node.blobs.get(blob) for name, blob in stored.items()}
+    files = {name: node.blobs.file(blob) for name, blob in stored.items()}
     judged = judge(chain, files, node.adapters, node.inference)
     verdict = judged.verdict
     with node.units() as unit:

@@ -7,6 +7,7 @@ import random
 import struct
 from collections.abc import Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from node.core.adapter import CONFIG, WEIGHTS
@@ -107,6 +108,15 @@ class Draft:
 
     def files(self) -> dict[str, bytes]:
         return {WEIGHTS: weights(json.dumps(self.header).encode(), self.data), CONFIG: json.dumps(self.config).encode()}
+
+
+def on_disk(files: Files, folder: Path) -> dict[str, Path]:
+    """The files, written under names of ours: some of theirs are no names of files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: folder / str(at) for at, name in enumerate(files)}
+    for name, path in paths.items():
+        path.write_bytes(files[name])
+    return paths
 
 
 def weights(text: bytes, data: bytes, *, pad: bytes = b" ") -> bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from node.core.adapter import CONFIG, FILES, WEIGHTS
 from node.core.rows import Row
 from node.core.training import TrainingSpec
-from node.crypto.digest import Digest
+from node.detect.adapter import identity_of
 from node.errors import InvalidInput
 from node.ports.inference import Adapter
 
@@ -30,13 +33,14 @@ class FakeAdapters:
     def most_bytes(self, training: TrainingSpec) -> int:
         return MOST_BYTES
 
-    def check(self, files: Mapping[str, bytes], training: TrainingSpec) -> None:
-        if files.keys() != FILES or not files[WEIGHTS].startswith(MAGIC):
+    def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
+        if files.keys() != FILES or not files[WEIGHTS].read_bytes().startswith(MAGIC):
             raise InvalidInput("This is no adapter.", field="adapter")
 
-    def place(self, digest: Digest, files: Mapping[str, bytes], training: TrainingSpec) -> Adapter:
+    @contextmanager
+    def placed(self, files: Mapping[str, Path], training: TrainingSpec) -> Iterator[Adapter]:
         self.check(files, training)
-        folder = self._folder / digest.hex
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / WEIGHTS).write_bytes(files[WEIGHTS])
-        return Adapter(digest, folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            shutil.copy(files[WEIGHTS], Path(folder, WEIGHTS))
+            yield Adapter(identity_of(files), Path(folder))

@@ -233,7 +233,7 @@ class World:
         """The arbiter repeats the verdict on an engine of its own."""
         with self.node.units() as unit:
             stored = unit.files.all(JOB)
-        files = {name: self.node.blobs.get(digest) for name, digest in stored.items()}
+        files = {name: self.node.blobs.file(digest) for name, digest in stored.items()}
         engine = engine or LearningEngine(self.node.base_model)
         return self.post_ruling(verify.judge(self.chain(), files, self.node.adapters, engine))
 

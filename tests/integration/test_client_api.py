@@ -18,7 +18,7 @@ from node.coordinator import server
 from node.coordinator.services import jobs as job_service
 from node.coordinator.services import pages
 from node.core import dataset, document
-from node.core.adapter import FILES, adapter_digest
+from node.core.adapter import CONFIG, WEIGHTS
 from node.core.job import State
 from node.core.messages import Offer
 from node.core.rows import Row
@@ -26,6 +26,7 @@ from node.core.training import TrainingSpec
 from node.crypto.certificates import Role
 from node.crypto.digest import sha256_digest
 from node.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, PermissionRefused, Unavailable
+from node.models.lora import adapter_config
 from node.wire.hallmark.v1 import jobs_pb2
 from node.workflow import prepare
 
@@ -322,12 +323,12 @@ async def test_the_adapter_of_an_accepted_job_is_fetched_and_resumed(running: Ru
         assert job.verdict.outcome == jobs_pb2.OUTCOME_ACCEPT
         folder.mkdir()
         honest = adapter_files(world.training_rows())
-        (folder / "adapter_config.json.partial").write_bytes(honest["adapter_config.json"][:5])
+        (folder / f"{WEIGHTS}.partial").write_bytes(honest[WEIGHTS][:5])
         files = await client.download_adapter(f"jobs/{JOB}", folder)
         found = {file.name: file.read_bytes() for file in files}
-        assert found.keys() == FILES
-        assert adapter_digest(found) == world.chain().messages[4].adapter
-        (folder / "adapter_config.json.partial").write_bytes(b"wrong")
+        assert found == {WEIGHTS: honest[WEIGHTS], CONFIG: adapter_config(world.chain().offer.training)}
+        assert found[CONFIG] != honest[CONFIG]
+        (folder / f"{WEIGHTS}.partial").write_bytes(b"wrong")
         with pytest.raises(IntegrityFailure):
             await client.download_adapter(f"jobs/{JOB}", folder)
         assert not list(folder.glob("*.partial"))

@@ -164,18 +164,17 @@ def test_an_arbiter_takes_no_other_material_than_what_was_signed_for(tmp_path: P
     world.advance_to(State.EVALUATED)
     chain, adapters = world.chain(), world.node.adapters
     with world.node.units() as unit:
-        files = {name: world.node.blobs.get(blob) for name, blob in unit.files.all(JOB).items()}
+        files = {name: world.node.blobs.file(blob) for name, blob in unit.files.all(JOB).items()}
     rows = dataset.to_jsonl(ROWS)
     check_material(chain, files, rows, adapters)
 
     class Stricter:
-        place = adapters.place
-
-        def check(self, files: Mapping[str, bytes], training: object) -> None:
+        def check(self, files: Mapping[str, Path], training: object) -> None:
             raise InvalidInput("Not this one.")
 
+    (tmp_path / "other").write_bytes(b"learned:other")
     changed: Sequence[object] = {
-        "adapter": (chain, files | {WEIGHTS: b"learned:other"}, rows, adapters),
+        "adapter": (chain, files | {WEIGHTS: tmp_path / "other"}, rows, adapters),
         "gate": (chain, files, rows, Stricter()),
         "rows": (chain, files, rows + b"\n", adapters),
         "other rows": (chain, files, dataset.to_jsonl(ROWS[1:]), adapters),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fakes.adapter_drafts import DEFAULTS
 
-from node.core.adapter import CONFIG, FILES, WEIGHTS, adapter_digest
+from node.core.adapter import CONFIG, FILES, WEIGHTS
 from node.core.training import PROJECTIONS, TrainingSpec
 from node.errors import InvalidInput
 from node.models.base import BaseModel
@@ -39,8 +39,8 @@ def saved(base: BaseModel, spec: TrainingSpec, folder: Path, *, dtype: Any = tor
     return adapted.eval()
 
 
-def handed_in(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in FILES}
+def handed_in(folder: Path) -> dict[str, Path]:
+    return {name: folder / name for name in FILES}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -52,13 +52,12 @@ def test_what_peft_saves_passes_and_answers_the_same_where_it_is_placed(
 ) -> None:
     spec = TrainingSpec(lora_rank=rank, lora_alpha=2 * rank, target_modules=targets)
     adapted = saved(tiny_llama, spec, tmp_path / "saved", dtype=getattr(torch, dtype), lora_dropout=0.05)
-    files = handed_in(tmp_path / "saved")
-    placed = FolderAdapters(tmp_path / "placed", tiny_llama).place(adapter_digest(files), files, spec)
-    assert {path.name for path in placed.folder.iterdir()} == FILES
     base = transformers.AutoModelForCausalLM.from_pretrained(
         tiny_llama.folder, dtype=getattr(torch, dtype), local_files_only=True
     )
-    again = peft.PeftModel.from_pretrained(base, placed.folder, autocast_adapter_dtype=False).eval()
+    with FolderAdapters(tmp_path / "placed", tiny_llama).placed(handed_in(tmp_path / "saved"), spec) as placed:
+        assert {path.name for path in placed.folder.iterdir()} == FILES
+        again = peft.PeftModel.from_pretrained(base, placed.folder, autocast_adapter_dtype=False).eval()
     with torch.no_grad():
         prompt = torch.tensor([[1, 50, 60, 70]])
         assert torch.equal(again(prompt).logits, adapted(prompt).logits)

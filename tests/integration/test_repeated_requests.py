@@ -158,7 +158,8 @@ def life(world: World) -> Iterator[Sent | Own]:
     yield lambda world: verify.evaluate(world.node, JOB)
     challenged = translate.envelope_to_wire(seal(Challenge(world.chain().next_link(), Actor.CLIENT), world.client))
     yield Sent("client", "ChallengeJob", challenges_pb2.ChallengeJobRequest(job=f"jobs/{JOB}", challenge=challenged))
-    judged = verify.judge(world.chain(), FILES, world.node.adapters, LearningEngine(BASE_MODEL))
+    files = {name: world.node.blobs.file(sha256_digest(data)) for name, data in FILES.items()}
+    judged = verify.judge(world.chain(), files, world.node.adapters, LearningEngine(BASE_MODEL))
     ruling = Ruling(world.chain().next_link(), key("arbiter").public.hex, judged)
     ruled = translate.envelope_to_wire(seal(ruling, key("arbiter")))
     yield Sent("arbiter", "PostRuling", challenges_pb2.PostRulingRequest(job=f"jobs/{JOB}", ruling=ruled))

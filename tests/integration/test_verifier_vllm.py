@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from node.cluster.local_ray import start_local_ray, stop_local_ray
-from node.core.adapter import WEIGHTS, adapter_digest
+from node.core.adapter import WEIGHTS
 from node.core.rows import Row
 from node.core.training import TrainingSpec
+from node.detect.adapter import identity_of
 from node.errors import InvalidInput, Unavailable
 from node.models.base import BaseModel
 from node.models.lora import lora_shapes
@@ -53,12 +54,10 @@ def reference(tiny_llama: BaseModel) -> ReferenceEngine:
 
 
 def adapter(model: BaseModel, folder: Path, *, seed: int) -> Adapter:
-    """A random adapter that went through the gate, as a stranger's would."""
+    """A random adapter that the gate lets pass."""
     made = make_canary(lora_shapes(model, SPEC), SPEC, folder / f"made-{seed}", seed=seed)
-    files = {path.name: path.read_bytes() for path in made.folder.iterdir()}
-    store = FolderAdapters(folder, model)
-    store.check(files, SPEC)
-    return store.place(made.digest, files, SPEC)
+    FolderAdapters(folder, model).check({path.name: path for path in made.folder.iterdir()}, SPEC)
+    return made
 
 
 def untrained(model: BaseModel, folder: Path) -> Adapter:
@@ -66,10 +65,10 @@ def untrained(model: BaseModel, folder: Path) -> Adapter:
     from safetensors.numpy import load, save
 
     made = make_canary(lora_shapes(model, SPEC), SPEC, folder / "made", seed=9)
-    files = {path.name: path.read_bytes() for path in made.folder.iterdir()}
-    tensors = {name: value * (".lora_A." in name) for name, value in load(files[WEIGHTS]).items()}
-    files[WEIGHTS] = save(tensors, {"format": "pt"})
-    return FolderAdapters(folder, model).place(adapter_digest(files), files, SPEC)
+    weights = made.folder / WEIGHTS
+    tensors = {name: value * (".lora_A." in name) for name, value in load(weights.read_bytes()).items()}
+    weights.write_bytes(save(tensors, {"format": "pt"}))
+    return Adapter(identity_of({path.name: path for path in made.folder.iterdir()}), made.folder)
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])

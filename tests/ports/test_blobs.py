@@ -28,11 +28,13 @@ def test_what_was_stored_is_returned(blobs: Blobs, data: bytes) -> None:
     assert digest == sha256_digest(data)
     assert blobs.put(data) == digest
     assert blobs.get(digest) == data
+    assert blobs.file(digest).read_bytes() == data
 
 
 def test_what_was_never_stored_is_not_found(blobs: Blobs) -> None:
-    with pytest.raises(NotFound):
-        blobs.get(sha256_digest(b"never"))
+    for read in (blobs.get, blobs.file):
+        with pytest.raises(NotFound):
+            read(sha256_digest(b"never"))
 
 
 def test_a_part_of_a_blob_is_read_by_its_place(blobs: Blobs) -> None:
@@ -53,9 +55,10 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     blobs = FolderBlobs(tmp_path)
     digest = blobs.put(b"good")
     (tmp_path / digest.hex).write_bytes(b"bad")
-    with pytest.raises(IntegrityFailure) as refusal:
-        blobs.get(digest)
-    assert refusal.value.facts == {"expected": str(digest), "actual": str(sha256_digest(b"bad"))}
+    for read in (blobs.get, blobs.file):
+        with pytest.raises(IntegrityFailure) as refusal:
+            read(digest)
+        assert refusal.value.facts == {"expected": str(digest), "actual": str(sha256_digest(b"bad"))}
 
 
 def test_many_threads_may_store_the_same_bytes(tmp_path: Path) -> None:

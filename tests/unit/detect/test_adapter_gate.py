@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy
 import pytest
-from fakes.adapter_drafts import SHAPES, SPEC, Draft, Files, shapes_of, weights
+from fakes.adapter_drafts import SHAPES, SPEC, Draft, Files, on_disk, shapes_of, weights
 from fakes.adapter_fuzzing import agrees, changed_adapter
 from fakes.hostile_adapters import MALFORMED
 from hypothesis import given, settings
@@ -40,13 +40,6 @@ def check(tmp_path_factory: pytest.TempPathFactory) -> Gate:
         return check_adapter(on_disk(files, folder), shapes=shapes, training=training)
 
     return check
-
-
-def on_disk(files: Files, folder: Path) -> dict[str, Path]:
-    paths = {name: folder / str(at) for at, name in enumerate(files)}
-    for name, path in paths.items():
-        path.write_bytes(files[name])
-    return paths
 
 
 @pytest.mark.parametrize("name", MALFORMED)
