@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import subprocess
@@ -46,13 +45,15 @@ def postgres_url() -> Iterator[str]:
     """A server of our own, on a Unix socket in a temporary folder; gone when the run ends."""
     programs = installed_postgres()
     folder = Path(tempfile.mkdtemp(prefix="hallmark-postgres-"))
-    user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name  # the server refuses to run as root
-    shutil.chown(folder, user)
+    as_user: list[str] = []
+    if os.getuid() == 0:  # the server refuses to; and Python's own change of user would fork, which gRPC cannot bear
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(folder, "postgres")
     data, log = folder / "data", folder / "log"
 
     def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(data), *arguments]
-        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+        command = [*as_user, str(programs / program), "-D", str(data), *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
 
     try:
         run("initdb", "--auth=trust", "--username=hallmark", "--encoding=UTF8", "--no-sync")
