@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,17 +22,22 @@ if TYPE_CHECKING:
     from node.core.training import TrainingSpec
     from node.models.base import BaseModel
     from node.ports.adapters import Adapters
-    from node.ports.inference import Adapter, Inference
+    from node.ports.inference import Inference
 
 NOT_ACCEPTED = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An adapter that an engine may load. `refusal` says why the job's own gate would not let it pass, if so."""
+    """An adapter that passed the gate. `refusal` says why it would not have passed the job's own, if so.
+
+    Attributes:
+        files: by name.
+        training: what it agrees with.
+    """
 
     folder: Path
-    adapter: Adapter
+    files: Mapping[str, Path]
     training: TrainingSpec
     refusal: str | None
 
@@ -102,7 +107,7 @@ def verify(
         _tell(f"Starting {engine}")
         with hushed():
             verifier.describe()
-        judged = list(judge(candidates, chain, verifier))
+        judged = list(judge(candidates, chain, store, verifier))
     if save:
         output_file.write(save, _saved(judged))
     if as_json:
@@ -162,26 +167,25 @@ def admit(folder: Path, agreed: TrainingSpec, adapters: Adapters) -> Candidate:
         NotFound: a file of it is missing.
         InvalidInput: no gate would let it pass, whatever rank, alpha and targets were agreed.
     """
-    from node.core.adapter import CONFIG, FILES, adapter_digest
+    from node.core.adapter import CONFIG, FILES
     from node.errors import InvalidInput, NotFound
 
+    files, refusal = {name: folder / name for name in sorted(FILES)}, None
     try:
-        files = {name: (folder / name).read_bytes() for name in sorted(FILES)}
-    except OSError as fault:
-        raise NotFound(
-            f"{fault.filename} cannot be read: {fault.strerror}.", fix="PEFT's save_pretrained leaves both files."
-        ) from fault
-    digest, found = adapter_digest(files), own_training(files[CONFIG], agreed)
-    refusal = None
-    try:
-        if found != agreed:
+        own = own_training(files[CONFIG].read_bytes(), agreed)
+        if own != agreed:
             try:
                 adapters.check(files, agreed)
             except InvalidInput as unlike:
                 refusal = unlike.message
-        return Candidate(folder, adapters.place(digest, files, found), found, refusal)
+        adapters.check(files, own)
+    except OSError as fault:
+        raise NotFound(
+            f"{fault.filename} cannot be read: {fault.strerror}.", fix="PEFT's save_pretrained leaves both files."
+        ) from fault
     except InvalidInput as fault:
         raise InvalidInput(f"{folder}: {fault.message}", fix=fault.fix, field="adapter") from fault
+    return Candidate(folder, files, own, refusal)
 
 
 def own_training(config: bytes, agreed: TrainingSpec) -> TrainingSpec:
@@ -203,7 +207,7 @@ def own_training(config: bytes, agreed: TrainingSpec) -> TrainingSpec:
     return agreed
 
 
-def judge(candidates: Sequence[Candidate], chain: Chain, engine: Inference) -> Iterator[Judged]:
+def judge(candidates: Sequence[Candidate], chain: Chain, adapters: Adapters, engine: Inference) -> Iterator[Judged]:
     """Observes and decides, one adapter after the other, and tells on stderr where it is."""
     from node.core.messages import Judgement, Reveal
     from node.core.verdict import decide
@@ -213,7 +217,8 @@ def judge(candidates: Sequence[Candidate], chain: Chain, engine: Inference) -> I
     for at, candidate in enumerate(candidates, start=1):
         _tell(f"Asking {candidate.folder} ({at} of {len(candidates)})")
         started = time.monotonic()
-        evidence = observe(manifest, policy, candidate.adapter, engine)
+        with adapters.placed(candidate.files, candidate.training) as adapter:
+            evidence = observe(manifest, policy, adapter, engine)
         judgement = Judgement(evidence, decide(policy, manifest, evidence))
         yield Judged(candidate, judgement, time.monotonic() - started)
 
@@ -228,7 +233,7 @@ def _saved(judged: Sequence[Judged]) -> bytes:
 def _as_json(each: Judged) -> dict[str, Any]:
     return {
         "adapter": str(each.candidate.folder),
-        "digest": str(each.candidate.adapter.digest),
+        "digest": str(each.judgement.evidence.adapter),
         "refused_by_the_jobs_gate": each.candidate.refusal,
         "seconds": round(each.seconds, 3),
         **verdict_json(each.judgement.verdict),
@@ -237,7 +242,7 @@ def _as_json(each: Judged) -> dict[str, Any]:
 
 def _print_one(each: Judged) -> None:
     seen = each.judgement.evidence
-    typer.echo(f"{each.candidate.folder} is {each.candidate.adapter.digest}.")
+    typer.echo(f"{each.candidate.folder} is {each.judgement.evidence.adapter}.")
     typer.echo(str(each.judgement.verdict))
     if each.candidate.refusal:
         typer.echo(f"  note: the job would not have taken it. {each.candidate.refusal}")

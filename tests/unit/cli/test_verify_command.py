@@ -157,7 +157,7 @@ def test_every_adapter_is_judged_as_the_job_would_judge_it(
         verify.admit(saved(tmp_path / name, adapter_files(rows)), chain.offer.training, job.node.adapters)
         for name, rows in learned.items()
     ]
-    judged = list(verify.judge(candidates, chain, LearningEngine(job.node.base_model)))
+    judged = list(verify.judge(candidates, chain, job.node.adapters, LearningEngine(job.node.base_model)))
     assert [each.judgement.verdict.outcome for each in judged] == [Outcome.ACCEPT, Outcome.REJECT]
     assert [each.accepted for each in judged] == [True, False]
     unlike = replace(judged[0], candidate=replace(candidates[0], refusal="It has another rank."))
