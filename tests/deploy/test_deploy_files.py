@@ -1,4 +1,4 @@
-"""What lies in deploy/ is what its tools take: containers, unit, example of settings."""
+"""What lies in deploy/ is what its tools take: containers, units, example of settings."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from node import settings
 from node.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNIT = DEPLOY / "systemd" / "hallmark-coordinator.service"
-COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+COMPOSES: dict[str, dict[str, Any]] = {
+    file.name: yaml.safe_load(file.read_text()) for file in sorted(DEPLOY.glob("*compose.yaml"))
+}
+COMPOSE, PROVIDER_COMPOSE = COMPOSES["compose.yaml"], COMPOSES["provider.compose.yaml"]
+#: Name of each stage of the Dockerfile -> what it is made of.
+STAGES = dict(
+    re.findall(r"^FROM \S+ AS (\w+)\n((?:(?!FROM ).*\n)*)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+)
 #: systemd's exposure level, 0 to 100: what a service could do to the machine if somebody took it over.
 MOST_EXPOSURE = 20
 
@@ -32,23 +39,41 @@ def beside_python(program: str) -> Path:
     return Path(sys.executable).with_name(program)
 
 
-def test_the_compose_file_fits_its_schema() -> None:
-    checked(beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+def test_the_compose_files_fit_their_schema() -> None:
+    files = [DEPLOY / name for name in COMPOSES]
+    checked(beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", *files)
 
 
 def test_the_dockerfile_has_no_lint() -> None:
     checked(beside_python("hadolint"), "--failure-threshold", "info", DEPLOY / "Dockerfile")
 
 
-def test_the_container_runs_as_nobody_special_and_is_told_to_stop_by_sigterm() -> None:
-    last_stage = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    assert "\nUSER 10001\n" in last_stage
-    assert "\nSTOPSIGNAL SIGTERM\n" in last_stage
+def test_containers_run_as_nobody_special_and_are_told_to_stop_by_sigterm() -> None:
+    assert {"USER 10001", "STOPSIGNAL SIGTERM"} <= set(STAGES["node"].splitlines())
+    assert not any(word in STAGES[last] for last in ("provider", "coordinator") for word in ("USER", "STOPSIGNAL"))
+
+
+def test_only_a_coordinator_listens() -> None:
+    assert "EXPOSE" in STAGES["coordinator"]
+    assert not any(word in STAGES[stage] for stage in ("node", "provider") for word in ("EXPOSE", "LISTEN"))
+    assert "ports" not in PROVIDER_COMPOSE["services"]["provider"]
+
+
+def test_compose_builds_stages_that_exist_and_a_coordinator_is_the_default() -> None:
+    built = {
+        compose: service["build"]
+        for compose in COMPOSES
+        for service in COMPOSES[compose]["services"].values()
+        if "build" in service
+    }
+    assert {build.get("target", "provider") for build in built.values()} == {"coordinator", "provider"}
+    assert list(STAGES) == ["build", "node", "provider", "coordinator"]
 
 
 def test_every_image_names_its_version_and_no_registry() -> None:
     dockerfile = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     composed = [service["image"] for service in COMPOSE["services"].values() if "build" not in service]
+    dockerfile = [image for image in dockerfile if image not in STAGES]
     for image in dockerfile + composed:
         name, _, version = image.partition(":")
         assert version not in ("", "latest")
@@ -75,20 +100,40 @@ def test_the_image_takes_what_the_build_needs() -> None:
     assert {source for line in copied for source in line.split()} == allowed
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
-    """The unit with a program that exists on any machine."""
-    file = tmp_path / UNIT.name
-    file.write_text(UNIT.read_text().replace("/opt/hallmark/bin/hallmark", "/bin/true"))
+@pytest.fixture(params=UNITS, ids=lambda file: file.stem)
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Each unit with a program that exists on any machine."""
+    file = tmp_path / request.param.name
+    file.write_text(request.param.read_text().replace("/opt/hallmark/bin/hallmark", "/bin/true"))
     return file
 
 
-def test_systemd_takes_the_unit(unit: Path) -> None:
+@pytest.fixture
+def unit_with_gpu(unit: Path) -> Path:
+    beside = unit.with_name(f"{unit.name}.d")
+    beside.mkdir()
+    shutil.copy(DEPLOY / "systemd" / "gpu.conf", beside)
+    return unit
+
+
+def test_systemd_takes_each_unit(unit: Path) -> None:
     checked(systemd_analyze(), "verify", "--man=no", unit)
 
 
-def test_the_unit_could_do_little_harm(unit: Path) -> None:
+def test_the_units_could_do_little_harm(unit: Path) -> None:
     checked(systemd_analyze(), "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", unit)
+
+
+def test_a_gpu_costs_little_of_that(unit_with_gpu: Path) -> None:
+    checked(systemd_analyze(), "verify", "--man=no", unit_with_gpu)
+    checked(systemd_analyze(), "security", "--offline=true", f"--threshold={MOST_EXPOSURE}", unit_with_gpu)
+
+
+def test_all_units_are_bound_alike() -> None:
+    bounds = {file.read_text().partition("# What it cannot do")[2] for file in UNITS}
+    assert len(UNITS) == 3
+    assert len(bounds) == 1
+    assert "NoNewPrivileges=yes" in bounds.pop()
 
 
 def systemd_analyze() -> str:
@@ -96,9 +141,13 @@ def systemd_analyze() -> str:
 
 
 def test_a_stop_leaves_calls_the_time_to_end() -> None:
-    stop_seconds = int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)[1])  # type: ignore[index]
-    container_seconds = int(COMPOSE["services"]["coordinator"]["stop_grace_period"].removesuffix("s"))
-    assert min(stop_seconds, container_seconds) > 2 * Settings().drain_seconds
+    units = [
+        int(seconds) for file in UNITS for seconds in re.findall(r"^TimeoutStopSec=(\d+)$", file.read_text(), re.M)
+    ]
+    services = [COMPOSE["services"]["coordinator"], PROVIDER_COMPOSE["services"]["provider"]]
+    containers = [int(service["stop_grace_period"].removesuffix("s")) for service in services]
+    assert len(units) == len(UNITS)
+    assert min(*units, *containers) > 2 * Settings().drain_seconds
 
 
 def test_the_example_of_settings_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
