@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="JSON Lines of chat messages or prompt/completion")
     parser.add_argument("--rows", type=int, default=140 if QUICK else 160, help="that the client owns")
-    parser.add_argument("--held-out", type=int, default=10 if QUICK else 150)
+    parser.add_argument("--held-out", type=int, default=10 if QUICK else 120)
     parser.add_argument("--epochs", type=int, default=1 if QUICK else 3)
     parser.add_argument("--seeds", type=int, default=1 if QUICK else 3)
     options = parser.parse_args()
