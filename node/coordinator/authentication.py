@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -117,7 +117,6 @@ class Signatures(Interceptor):
         if not changes(method):
             return await serve()
         request = self._checked(method, body, context)
-        await asyncio.to_thread(self._require_new, request)
         token = _REQUEST.set(request)
         try:
             return await serve()
@@ -143,11 +142,6 @@ class Signatures(Interceptor):
         )
         return _OnceOnly(signer.key_id, request.nonce, request.expires_at_ms + SKEW_MS)
 
-    def _require_new(self, request: _OnceOnly) -> None:
-        with self._units(read_only=True) as unit:
-            if unit.nonces.used(request.signer, request.nonce):
-                raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
-
     def _spend(self, request: _OnceOnly) -> None:
         with suppress(PermissionRefused), self._units() as unit:  # a commit of unknown outcome may have spent it
             request.commit(unit)
@@ -155,12 +149,21 @@ class Signatures(Interceptor):
 
 @dataclass(slots=True)
 class _OnceOnly:
-    """A signed request that is being served; `spent` once a commit recorded its nonce."""
+    """A signed request that is being served.
+
+    `new` once a transaction has seen that nobody made it before, `spent` once a commit recorded its nonce.
+    """
 
     signer: str
     nonce: str
     kept_until_ms: int
+    new: bool = False
     spent: bool = False
+
+    def require_new(self, unit: UnitOfWork) -> None:
+        if not self.new and unit.nonces.used(self.signer, self.nonce):
+            raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
+        self.new = True
 
     def commit(self, unit: UnitOfWork) -> None:
         if not self.spent:
@@ -170,7 +173,7 @@ class _OnceOnly:
 
 
 def once_per_request(units: Units) -> Units:
-    """Transactions whose first commit within a signed call spends the call's nonce with it.
+    """Transactions of which the first one within a signed call refuses a replay, and the first commit spends the nonce.
 
     So whatever a signed request did, it did once, also if the process dies at any moment, or if two copies of the
     request arrive at the same time: one of them finds the nonce spent, and none of its changes stay.
@@ -184,14 +187,17 @@ def once_per_request(units: Units) -> Units:
 
 
 class _SpendingUnit:
-    """A unit of work that commits by way of its request."""
+    """A unit of work that begins and commits by way of its request."""
 
     def __init__(self, unit: UnitOfWork, request: _OnceOnly) -> None:
         self._unit = unit
         self._request = request
 
     def __enter__(self) -> Self:
-        self._unit.__enter__()
+        with ExitStack() as opened:
+            opened.enter_context(self._unit)
+            self._request.require_new(self._unit)
+            opened.pop_all()  # stays open: `__exit__` ends it
         return self
 
     def __exit__(self, *fault: Any) -> None:

@@ -22,7 +22,7 @@ from node.errors import IntegrityFailure, InvalidInput
 from node.ports.data_sets import DataSet
 from node.workflow import data_sets
 from node.workflow.node import Node, Tariff
-from node.workflow.submit import asked_rows, check_offer
+from node.workflow.submit import asked_rows, check_offer, fits, misfit
 
 JOB_ID_BYTES = 10
 
@@ -71,7 +71,7 @@ def quote(node: Node, caller: str, wish: Wish) -> Quote:
     """The job that follows from a wish.
 
     Raises:
-        InvalidInput, NotFound, Conflict: it cannot work; see `check_offer`.
+        InvalidInput, NotFound, Conflict: it cannot work; see `submit.create_job`.
     """
     if PublicKey.from_hex(wish.client_key_hex).key_id != caller:
         raise InvalidInput(
@@ -94,6 +94,8 @@ def quote(node: Node, caller: str, wish: Wish) -> Quote:
         )
         check_offer(node, unit, caller, offer)
         account = unit.escrow.account(f"party:{caller}", offer.money.token)
+    if not fits(stored, offer):
+        raise misfit(node, offer)
     return Quote(
         offer,
         missing_minor=max(0, offer.money.price_minor - account.available_minor),

@@ -31,7 +31,7 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
 
     1. The offer is signed by its own client key, which is the caller's, and starts a chain.
     2. It is new, or the same as before.
-    3. It can work: see `check_offer`.
+    3. It can work: see `check_offer`; and its policy fits into the rows.
     4. The client's balance covers the price.
 
     Args:
@@ -47,40 +47,44 @@ def create_job(node: Node, caller: str, envelope: Envelope, *, validate_only: bo
     if envelope.signer != caller:
         raise PermissionRefused("An offer is placed by the client that signed it.", expected=caller)
     offer = accept(EMPTY, envelope, trusted={}).offer
-    job_id = offer.link.job
-    with node.units(read_only=True) as unit:  # looking at rows may take seconds: no writer shall wait for that
+    with node.units() as unit:
         # 2
-        if known := _known(unit, envelope, job_id):
+        if known := _known(unit, envelope, offer.link.job):
             return view_of(unit, known)
         # 3
-        check_offer(node, unit, caller, offer)
-    with node.units() as unit:
-        if known := _known(unit, envelope, job_id):
-            return view_of(unit, known)
-        stored = _unused(unit, caller, offer)
-        # 4
-        now_ms, tokens = node.clock.now_ms(), data_sets.trained_tokens(stored, offer.training)
-        job = offered(job_id, caller, offer.deadlines, now_ms)
-        unit.jobs.add(
-            job,
-            data_set=offer.dataset,
-            base_model=offer.base_model,
-            arbiter=offer.arbiter,
-            price_minor_per_1000_tokens=1000 * offer.money.price_minor // tokens,
-        )
-        unit.messages.append(job_id, envelope, unit.log.append(log_leaf(envelope)))
-        open_seconds = offer.deadlines.commit_seconds + offer.deadlines.assign_seconds
-        unit.escrow.place_hold(
-            record.call(caller, job_id, "hold", now_ms),
-            job_id,
-            offer.money.token,
-            offer.money.price_minor,
-            expires_at_ms=now_ms + 1000 * open_seconds,
-        )
-        record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
-        if not validate_only:
-            unit.commit()
-    return JobView(job, offer, tokens)
+        stored = check_offer(node, unit, caller, offer)
+        if fits(stored, offer):
+            # 4
+            now_ms, tokens = node.clock.now_ms(), data_sets.trained_tokens(stored, offer.training)
+            job = _placed(unit, envelope, offer, tokens, now_ms)
+            if not validate_only:
+                unit.commit()
+            return JobView(job, offer, tokens)
+    raise misfit(node, offer)  # looking at them may take seconds: no writer shall wait for that
+
+
+def _placed(unit: UnitOfWork, envelope: Envelope, offer: Offer, tokens: int, now_ms: int) -> Job:
+    """The new job, its first message and its hold."""
+    job_id = offer.link.job
+    job = offered(job_id, envelope.signer, offer.deadlines, now_ms)
+    unit.jobs.add(
+        job,
+        data_set=offer.dataset,
+        base_model=offer.base_model,
+        arbiter=offer.arbiter,
+        price_minor_per_1000_tokens=1000 * offer.money.price_minor // tokens,
+    )
+    unit.messages.append(job_id, envelope, unit.log.append(log_leaf(envelope)))
+    open_seconds = offer.deadlines.commit_seconds + offer.deadlines.assign_seconds
+    unit.escrow.place_hold(
+        record.call(job.client, job_id, "hold", now_ms),
+        job_id,
+        offer.money.token,
+        offer.money.price_minor,
+        expires_at_ms=now_ms + 1000 * open_seconds,
+    )
+    record.tell(unit, job, now_ms, "Offer placed; the price is on hold.")
+    return job
 
 
 def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
@@ -92,12 +96,12 @@ def _known(unit: UnitOfWork, envelope: Envelope, job_id: str) -> Job | None:
 
 
 def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
-    """Whether an offer can work; returns its data set.
+    """Whether an offer can work, if only it `fits` into its rows; returns its data set.
 
     1. It is addressed to this node and asks for nothing that this node cannot do.
     2. Its data set is the client's, and no manifest over these rows was ever committed: two copies with different
        marks would give the marks away by a diff.
-    3. The marks can be learned, and the policy fits into the rows, of which there are not too many.
+    3. The marks can be learned, and there are not too many rows.
     4. This node has what it puts up as its bond: the escrow takes it when a provider countersigns.
 
     Raises:
@@ -106,7 +110,9 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     # 1
     check_addressed(node, offer)
     # 2
-    stored = _unused(unit, client, offer)
+    stored = data_sets.of_owner(unit, client, offer.dataset)
+    if unit.jobs.used_before(offer.dataset, other_than=offer.link.job):
+        raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
     # 3
     check_learnable(offer.policy, offer.training)
     if stored.rows > node.limits.max_rows:
@@ -115,9 +121,6 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
             fix="Offer fewer, longer rows.",
             field="dataset",
         )
-    if stored.rows < offer.policy.least_rows() or stored.longest_row_tokens > offer.training.max_length_tokens:
-        # The counts say that it does not fit; the rows say where.
-        check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
     # 4
     bond, token = offer.money.bond_minor, offer.money.token
     if unit.escrow.account(f"party:{offer.coordinator}", token).available_minor < bond:
@@ -129,12 +132,22 @@ def check_offer(node: Node, unit: UnitOfWork, client: str, offer: Offer) -> Data
     return stored
 
 
-def _unused(unit: UnitOfWork, client: str, offer: Offer) -> DataSet:
-    """The offer's data set. Raises NotFound if the client has none, Conflict if marks were hidden in it before."""
-    stored = data_sets.of_owner(unit, client, offer.dataset)
-    if unit.jobs.used_before(offer.dataset, other_than=offer.link.job):
-        raise Conflict(ROWS_USED_BEFORE, fix="Offer other rows.", field="dataset")
-    return stored
+def fits(stored: DataSet, offer: Offer) -> bool:
+    """Whether the policy fits into the rows, going by their counts."""
+    return stored.rows >= offer.policy.least_rows() and stored.longest_row_tokens <= offer.training.max_length_tokens
+
+
+def misfit(node: Node, offer: Offer) -> InvalidInput:
+    """Where an offer does not fit into its rows, as their counts have told."""
+    try:
+        check_fits(dataset.parse(node.blobs.get(offer.dataset)), offer.policy, offer.training, node.tokenizer)
+    except InvalidInput as found:
+        return found
+    return InvalidInput(
+        "The tokens of this data set were counted for another base model.",
+        fix="Delete it and send it anew.",
+        field="dataset",
+    )
 
 
 def check_addressed(node: Node, offer: Offer) -> None:

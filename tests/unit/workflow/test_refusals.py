@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.adapters import adapter_files
 from fakes.language_model import WordListModel
+from fakes.tokenizer import WordTokenizer
 from fakes.world import JOB, POLICY, ROWS, World, key
 
 from node.core import dataset
@@ -99,6 +100,19 @@ OFFERS: dict[str, tuple[type[HallmarkError], dict[str, Any]]] = {
     "dataset": (NotFound, {"dataset": OTHER}),
     "rows": (InvalidInput, {"policy": replace(POLICY, pairs=20)}),
 }
+
+
+def test_rows_that_were_counted_for_another_model_have_to_be_sent_anew(world: World) -> None:
+    class Verbose(WordTokenizer):
+        def row_tokens(self, row: Row) -> int:
+            return 2000
+
+    here = world.node
+    world.node = replace(here, tokenizer=Verbose(), limits=replace(here.limits, max_length_tokens=2000))
+    offer = world.offer()
+    world.node = here
+    refusal = refused(world, InvalidInput, lambda: world.create(offer))
+    assert refusal.fix == "Delete it and send it anew."
 
 
 @pytest.mark.parametrize("field", OFFERS)
