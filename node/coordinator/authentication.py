@@ -143,8 +143,10 @@ class Signatures(Interceptor):
         return _OnceOnly(signer.key_id, request.nonce, request.expires_at_ms + SKEW_MS)
 
     def _spend(self, request: _OnceOnly) -> None:
-        with suppress(PermissionRefused), self._units() as unit:  # a commit of unknown outcome may have spent it
-            request.commit(unit)
+        with self._units() as unit:
+            request.require_new(unit)  # what was refused before it began a transaction may be a replay
+            with suppress(PermissionRefused):  # a commit of unknown outcome may have spent it
+                request.commit(unit)
 
 
 @dataclass(slots=True)
