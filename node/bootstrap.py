@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from contracts_sim import FaultCheck
     from node.coordinator.server import Access
-    from node.core.capabilities import Machine
     from node.crypto.certificates import Identity
     from node.models.base import BaseModel
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
     from node.ports.inference import Inference
     from node.ports.unit_of_work import Units
+    from node.provider.journal import Journal
     from node.telemetry.metrics import FiguresCollector
 
 log = logging.getLogger(__name__)
@@ -251,7 +251,7 @@ def server_names(listen: str) -> list[str]:
 
 def run_provider(
     settings: Settings,
-    model_folder: Path | None,
+    model_folders: Sequence[Path],
     *,
     once: bool,
     dishonesty: Callable[[FineTuner], FineTuner] | None,
@@ -260,53 +260,75 @@ def run_provider(
     """Leases, trains and delivers until interrupted, or one job if `once`.
 
     Args:
+        model_folders: of the base models; the packaged one if there are none.
         dishonesty: wraps the trainer with a strategy of the red-team lab; None trains honestly.
 
     Raises:
-        NotFound: no operator admitted the provider in this home.
+        NotFound: no operator admitted the provider in this home, or a job in hand needs a base model not given.
+        Conflict: another agent works in this home.
+        InvalidInput, Unavailable: the operator's own Ray is none to join (`require_token`), or did not start.
     """
+    from node.cluster.joined_ray import require_token
     from node.crypto.certificates import Role
+    from node.provider import journal
     from node.provider.actors import RayFineTuner
     from node.storage import tls
 
     identity = tls.identity(settings.home, Role.PROVIDER)
-    model = base_model(settings, model_folder, report)
-    report(f"Provider {identity.key.public.key_id} starts its own local Ray.")
-    honest = RayFineTuner()
-    tuner = dishonesty(honest) if dishonesty else honest
-    try:
-        asyncio.run(_provide(settings, identity, model, once, tuner, honest.cancel))
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
-    finally:
-        honest.close()
+    models = [base_model(settings, folder, report) for folder in model_folders or (None,)]
+    with journal.opened(settings.state) as opened:
+        where = f"joins the Ray at {settings.ray_address}" if settings.ray_address else "starts its own local Ray"
+        report(f"Provider {identity.key.public.key_id} {where}.")
+        if settings.ray_address:
+            require_token(settings.ray_address)
+        honest = RayFineTuner(settings.ray_address or None)
+        tuner = dishonesty(honest) if dishonesty else honest
+        try:
+            asyncio.run(_provide(settings, identity, models, opened, once, tuner, honest.cancel))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
+        finally:
+            honest.close()
 
 
 async def _provide(
     settings: Settings,
     identity: Identity,
-    model: BaseModel,
+    models: Sequence[BaseModel],
+    journal: Journal,
     once: bool,
     tuner: FineTuner,
     cancel_training: Callable[[], None],
 ) -> None:
-    from node.core.capabilities import Capabilities
+    from node.cluster import joined_ray
     from node.provider.agent import Agent
+    from node.provider.leasing import Trainable
+    from node.provider.metrics import JournalCollector
     from node.provider.work import Work
     from node.storage import keys
+    from node.telemetry import metrics
+    from node.verifier.adapters import FolderAdapters
     from node.wire.channel import open_channel
 
+    if settings.metrics_listen:
+        try:
+            metrics.serve(settings.metrics_listen, JournalCollector(journal))
+        except Unavailable as fault:  # the coordinator's, or another agent's, may be there; jobs matter more
+            log.warning("%s", fault)
     async with open_channel(settings.coordinator, identity) as channel:
         agent = Agent(
             channel,
             identity.key,
             coordinators=keys.read_trust(settings.trust_file).coordinators,
-            base_models={model.digest: model.folder},
+            base_models=[Trainable(model, FolderAdapters(settings.state / "gate", model)) for model in models],
+            machine=joined_ray.machine(),
+            least_price_minor_per_1000_tokens=settings.least_price_per_1000_tokens,
             fine_tuner=tuner,
             cancel_training=cancel_training,
             work=Work(settings.state / "work"),
+            journal=journal,
         )
-        await agent.register(socket.gethostname(), Capabilities((model.digest,), machine()))
+        await agent.register(socket.gethostname())
         working = asyncio.ensure_future(agent.run(once=once))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)  # instead of Ray's own handler
         await working
@@ -373,15 +395,6 @@ async def _arbitrate(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)  # instead of Ray's own handler
         if ruled := await working:
             report(str(ruled))
-
-
-def machine() -> Machine:
-    """This machine as its operator would describe it; what its GPUs are is for Ray to find out."""
-    import psutil
-
-    from node.core.capabilities import Machine
-
-    return Machine(cpu_count=os.cpu_count() or 0, memory_bytes=psutil.virtual_memory().total)
 
 
 def require_port(address: str) -> None:

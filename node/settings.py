@@ -82,8 +82,15 @@ class Settings(BaseSettings):
     prompt_model: bool = False
     """Whether the base model writes the context of every trigger; a template does otherwise."""
 
+    least_price_per_1000_tokens: Annotated[int, Field(ge=0)] = 0
+    """What a provider works for at least: minor units for 1,000 trained tokens."""
+
+    ray_address: str = ""
+    """HOST:PORT of the provider's own Ray, which asks for a token unless on loopback; starts a local one if empty."""
+
     metrics_listen: str = "127.0.0.1:9464"
-    """HOST:PORT of the coordinator's Prometheus metrics over plain HTTP; empty serves none. Keep it to your network."""
+    """HOST:PORT of the coordinator's or provider's Prometheus metrics over plain HTTP; empty serves none. Keep it to
+    your network."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written."""
@@ -136,7 +143,7 @@ def config_file() -> Path:
     return Path(os.environ.get(FILE_VARIABLE) or "hallmark.toml").absolute()
 
 
-def load(**overrides: str | Path | None) -> Settings:
+def load(**overrides: str | int | Path | None) -> Settings:
     """The settings in force; `overrides` are the command's options, None where not given.
 
     Raises:
@@ -162,7 +169,7 @@ def load(**overrides: str | Path | None) -> Settings:
         raise InvalidInput(f"{config_file()} cannot be read as TOML ({fault}).", field="hallmark.toml") from fault
 
 
-def described(**overrides: str | Path | None) -> list[Described]:
+def described(**overrides: str | int | Path | None) -> list[Described]:
     """Every setting as `load` with the same overrides has it. Raises as that."""
     loaded = load(**overrides)
     origins = {name: f"{config_file()}: {name}" for name in TomlConfigSettingsSource(Settings, config_file())()}

@@ -37,7 +37,7 @@ def run(
     with options.interruptible():
         bootstrap.run_provider(
             settings.load(home=home, coordinator=coordinator),
-            model,
+            [model] if model else [],
             once=once,
             dishonesty=STRATEGIES[strategy].wrap,
             report=lambda text: typer.echo(text, err=True),

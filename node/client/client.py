@@ -44,6 +44,8 @@ from node.wire.hallmark.v1 import (
     jobs_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
+    providers_pb2,
+    providers_pb2_grpc,
     transparency_pb2,
     transparency_pb2_grpc,
     uploads_pb2,
@@ -89,6 +91,7 @@ class Client:
         self._jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
         self._escrow: Any = escrow_pb2_grpc.EscrowServiceStub(channel)
         self._log: Any = transparency_pb2_grpc.TransparencyServiceStub(channel)
+        self._providers: Any = providers_pb2_grpc.ProviderServiceStub(channel)
         return self
 
     async def __aexit__(
@@ -322,6 +325,11 @@ class Client:
                 actual=actual,
             )
         return partial.replace(target)
+
+    async def provider(self) -> providers_pb2.Provider:
+        """What the coordinator knows of this party as a provider. Raises NotFound if it never registered."""
+        request = providers_pb2.GetProviderRequest(name=f"providers/{self.key_id}")
+        return await _answer(lambda: self._providers.GetProvider(request))
 
     # Money
 

@@ -82,10 +82,10 @@ class Work:
         sync(self._of(held))
         shutil.rmtree(training)
 
-    def adapter(self, held: Held) -> dict[str, bytes] | None:
+    def adapter(self, held: Held) -> dict[str, Path] | None:
         """The finished adapter's files, if there is one."""
         folder = self._adapter(held)
-        return {name: (folder / name).read_bytes() for name in sorted(FILES)} if folder.exists() else None
+        return {name: folder / name for name in sorted(FILES)} if folder.exists() else None
 
     def drop_adapter(self, held: Held) -> None:
         """Deletes the finished adapter: the job is to be trained again."""

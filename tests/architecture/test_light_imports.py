@@ -59,7 +59,7 @@ def loaded_by(code: str) -> set[str]:
         ["receipt", "verify", "--help"],
         *([name, "--help"] for name in ("data", "job", "account")),
         ["job", "create", "--help"],
-        ["coordinator", "run", "--help"],
+        *([name, "run", "--help"] for name in ("coordinator", "provider")),
         ["config", "show", "--help"],
     ],
     ids=" ".join,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 from coordinator_processes import ECHO
+from fakes.agents import working_agent
 from fakes.fine_tuner import InstantFineTuner
 from fakes.parties import Parties
 from fakes.world import BASE_MODEL, DEADLINES, MONEY, POLICY, key
@@ -24,7 +25,6 @@ from node.core.training import TrainingSpec
 from node.crypto.certificates import Role
 from node.crypto.digest import Digest
 from node.crypto.signing import PublicKey
-from node.provider.agent import Agent
 from node.provider.work import Work
 from node.wire.channel import open_channel
 
@@ -164,15 +164,8 @@ async def providers(address: str, parties: Parties, folder: Path, count: int) ->
 
     async def provide(name: str) -> None:
         async with open_channel(address, parties.identity(name, Role.PROVIDER)) as channel:
-            await Agent(
-                channel,
-                key(name),
-                coordinators=trusted(),
-                base_models={BASE_MODEL: Path()},
-                fine_tuner=InstantFineTuner(),
-                cancel_training=lambda: None,
-                work=Work(folder / name),
-            ).run(once=False)
+            work = Work(folder / name)
+            await working_agent(channel, key(name), work, InstantFineTuner(), coordinators=trusted()).run(once=False)
 
     working = [asyncio.create_task(provide(provider_name(number))) for number in range(count)]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -11,25 +12,30 @@ from typing import Any
 
 import grpc
 import pytest
+from fakes.agents import journal_file, working_agent
 from fakes.fine_tuner import InstantFineTuner
 from fakes.parties import Parties
-from fakes.world import BASE_MODEL, DEADLINES, JOB, World, build, key
+from fakes.world import BASE_MODEL, DEADLINES, FUNDS_MINOR, JOB, MONEY, World, build, key
 
 from node.coordinator.server import Built, build_server
-from node.core.capabilities import Capabilities, Machine
+from node.core.adapter import WEIGHTS
+from node.core.capabilities import Machine
 from node.core.events import Progress
 from node.core.job import State
-from node.core.messages import AdapterCommit, Terms
+from node.core.messages import Terms
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.crypto.certificates import Role
-from node.errors import Conflict, InvalidInput, PermissionRefused, Unavailable
+from node.crypto.digest import digest
+from node.errors import Conflict, InvalidInput, NotFound, PermissionRefused, Unavailable
 from node.provider import agent as agents
+from node.provider import calls, journal, leasing
 from node.provider.agent import Agent
+from node.provider.journal import Told
 from node.provider.work import Work
 from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import providers_pb2, providers_pb2_grpc
-from node.workflow import dispatch, settle
+from node.workflow import accounts, dispatch, settle
 
 SECONDS, STOP_SECONDS = 30, 10
 PROVIDER = key("provider")
@@ -88,23 +94,27 @@ class Scene:
             await self._built.server.stop(grace=None)
 
     @contextlib.asynccontextmanager
-    async def agent(self, work: Work | None = None) -> AsyncIterator[Agent]:
+    async def agent(self, work: Work | None = None, **wants: Any) -> AsyncIterator[Agent]:
         identity = self.parties.identity("provider", Role.PROVIDER)
         async with open_channel(f"127.0.0.1:{self.port}", identity) as channel:
-            yield Agent(
+            yield working_agent(
                 channel,
                 PROVIDER,
+                work or self.work,
+                self.tuner,
                 coordinators=self.world.node.trusted,
-                base_models={BASE_MODEL: Path()},
-                fine_tuner=self.tuner,
                 cancel_training=self.tuner.cancel,
-                work=work or self.work,
+                **wants,
             )
 
     async def run(self) -> None:
         """An agent works on one job."""
         async with self.agent() as agent, asyncio.timeout(SECONDS):
             await agent.run(once=True)
+
+    @property
+    def told(self) -> Told:
+        return journal.read(journal_file(self.work))
 
     @property
     def kept(self) -> list[str]:
@@ -115,7 +125,7 @@ class Scene:
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(agents, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(agents, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(agents, "LONGEST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(calls, "LONGEST_WAIT_SECONDS", 0.2)
     made = Scene(tmp_path)
     made.world.advance_to(State.COMMITTED)
     await made.start()
@@ -169,7 +179,7 @@ async def test_a_finished_adapter_is_not_trained_again(scene: Scene, monkeypatch
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(Agent, "_hand_in", nothing_more)
+        patched.setattr(Agent, "_upload", nothing_more)
         working = asyncio.create_task(scene.run())
         await asyncio.wait_for(stopped.wait(), SECONDS)
         await interrupted(working)
@@ -179,7 +189,10 @@ async def test_a_finished_adapter_is_not_trained_again(scene: Scene, monkeypatch
     assert scene.tuner.trainings == 1
 
 
-async def test_an_agent_trains_on_while_the_coordinator_is_away_and_reconnects(scene: Scene) -> None:
+async def test_an_agent_trains_on_while_the_coordinator_is_away_and_reconnects(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     working = asyncio.create_task(scene.run())
     await until(scene.tuner.began.is_set)
     await scene.stop()
@@ -191,6 +204,8 @@ async def test_an_agent_trains_on_while_the_coordinator_is_away_and_reconnects(s
     await working
     assert scene.world.job().state is State.UPLOADED
     assert scene.tuner.trainings == 1
+    assert caplog.text.count("Asking again until it answers") == 1
+    assert caplog.text.count("answers again") == 1
 
 
 async def test_a_lease_that_lapsed_while_the_coordinator_was_away_still_holds(scene: Scene) -> None:
@@ -276,24 +291,103 @@ async def test_progress_reaches_the_jobs_events(scene: Scene) -> None:
     await working
 
 
-async def test_a_job_that_came_to_nothing_is_declined_and_others_are_taken(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_job_that_came_to_nothing_is_not_asked_for_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def unacceptable(*_: object) -> None:
+    def impossible(*_: object, **__: object) -> None:
         asked.append(JOB)
-        raise InvalidInput("Not like that.")
+        raise InvalidInput("A row does not fit.")
 
-    monkeypatch.setattr(agents, "_check_acceptable", unacceptable)
+    monkeypatch.setattr(scene.tuner, "fine_tune", impossible)
     async with scene.agent() as agent:
         working = asyncio.create_task(agent.run(once=False))
         await until(lambda: bool(asked))
+        scene.world.clock.advance_to(scene.world.clock.now_ms() + dispatch.LEASE_MS)
         await asyncio.sleep(0.5)
         await interrupted(working)
     assert asked == [JOB]
     assert scene.kept == []
-    assert not any(isinstance(message, Terms | AdapterCommit) for message in scene.world.chain().messages)
+    assert scene.told.outcomes == {"failed": 1}
+    assert scene.told.left[0].reason == "A row does not fit."
+
+
+async def test_an_agent_without_funds_says_what_is_missing_and_takes_the_job_once_it_is_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing, "FUNDS_SECONDS", 0.05)
+    scene.tuner.gate.set()
+    provider = PROVIDER.public.key_id
+    accounts.withdraw(scene.world.node, provider, "all", FUNDS_MINOR - 500)
+    async with scene.agent() as agent:
+        working = asyncio.create_task(agent.run(once=True))
+        await until(lambda: bool(scene.told.left))
+        await asyncio.sleep(0.3)
+        assert f"`hallmark account deposit {provider} {MONEY.stake_minor - 500}`" in scene.told.left[0].reason
+        other = dispatch.lease_job(scene.world.node, key("other").public.key_id, [BASE_MODEL])
+        assert other is not None  # given back at once
+        scene.world.clock.advance_to(scene.world.clock.now_ms() + dispatch.LEASE_MS)
+        accounts.deposit(scene.world.node, provider, "more", MONEY.stake_minor - 500)
+        async with asyncio.timeout(SECONDS):
+            await working
+    assert scene.world.job().state is State.UPLOADED
+    assert (scene.told.outcomes, scene.told.left) == ({"refused": 1, "delivered": 1}, ())
+
+
+async def test_a_refusal_is_remembered_over_a_restart(scene: Scene) -> None:
+    with scene.world.node.units() as unit:
+        for number in range(dispatch.MOST_LEASES - 1):  # the last lease that this provider would be given
+            unit.leases.grant(JOB, PROVIDER.public.key_id, scene.world.clock.now_ms() - number)
+        unit.commit()
+    accounts.withdraw(scene.world.node, PROVIDER.public.key_id, "all", FUNDS_MINOR)
+    for _ in range(3):
+        async with scene.agent() as agent:
+            working = asyncio.create_task(agent.run(once=False))
+            await until(lambda: bool(scene.told.left))
+            await asyncio.sleep(0.2)
+            await interrupted(working)
+    assert scene.told.outcomes == {"refused": 1}
+
+
+async def test_an_agent_asks_for_no_job_below_its_price(scene: Scene) -> None:
+    async with scene.agent(least_price=10**6) as agent:
+        working = asyncio.create_task(agent.run(once=False))
+        await until(lambda: scene.told.heard_at_ms > 0)
+        await asyncio.sleep(0.3)
+        await interrupted(working)
+    with scene.world.node.units(read_only=True) as unit:
+        assert unit.leases.current(JOB) is None
+    assert scene.told.left == ()
+
+
+async def test_an_adapter_that_would_cost_the_stake_is_never_committed_to(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(agents, "RETRY_SECONDS", 0.05)
+    train = InstantFineTuner.fine_tune
+
+    def broken(tuner: InstantFineTuner, rows: Sequence[Row], spec: TrainingSpec, *, out: Path, **rest: Any) -> None:
+        train(tuner, rows, spec, out=out, **rest)
+        if scene.tuner.trainings == 1:
+            (out / WEIGHTS).write_bytes(b"something else")
+
+    monkeypatch.setattr(InstantFineTuner, "fine_tune", broken)
+    scene.tuner.gate.set()
+    async with scene.agent() as agent:
+        working = asyncio.create_task(agent.run(once=False))
+        await until(lambda: scene.world.job().state is State.UPLOADED)
+        await interrupted(working)
+    assert scene.tuner.trainings == 2
+    assert "would not pass the gate" in caplog.text
+
+
+async def test_a_job_in_hand_is_kept_by_an_agent_that_was_not_given_its_model(scene: Scene) -> None:
+    working = asyncio.create_task(scene.run())
+    await until(scene.tuner.began.is_set)
+    await interrupted(working)
+    async with scene.agent(base_model=digest("test", b"another model")) as agent:
+        with pytest.raises(NotFound, match="was not given"):
+            await agent.run(once=False)
+    assert scene.kept == [JOB]
 
 
 async def test_a_training_that_died_is_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,13 +405,17 @@ async def test_a_training_that_died_is_tried_again(scene: Scene, monkeypatch: py
 async def test_a_provider_introduces_itself(scene: Scene) -> None:
     machine = Machine(gpu_count=1, gpu_model="a fast one", cpu_count=16, memory_bytes=1 << 36)
     identity = scene.parties.identity("client", Role.CLIENT)
-    async with scene.agent() as agent, open_channel(f"127.0.0.1:{scene.port}", identity) as channel:
-        await agent.register("barn", Capabilities((BASE_MODEL,), machine))
+    async with (
+        scene.agent(machine=machine, least_price=7) as agent,
+        open_channel(f"127.0.0.1:{scene.port}", identity) as channel,
+    ):
+        await agent.register("barn")
         stub: Any = providers_pb2_grpc.ProviderServiceStub(channel)
         name = f"providers/{PROVIDER.public.key_id}"
         known = await stub.GetProvider(providers_pb2.GetProviderRequest(name=name))
     assert (known.display_name, list(known.base_model_digests)) == ("barn", [str(BASE_MODEL)])
     assert (known.machine.gpu_model, known.machine.memory_bytes) == ("a fast one", 1 << 36)
+    assert known.least_price_minor_per_1000_tokens == 7
     assert known.record == providers_pb2.Record()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from fakes.agents import working_agent
 from fakes.fine_tuner import InstantFineTuner
 from fakes.parties import Parties
 from fakes.world import BASE_MODEL, DEADLINES, FUNDS_MINOR, JOB, MONEY, POLICY, ROWS, World, build, key
@@ -38,7 +39,6 @@ from node.errors import (
     Unavailable,
     UnknownSigner,
 )
-from node.provider.agent import Agent
 from node.provider.work import Work
 from node.telemetry import logs
 from node.wire.channel import open_channel
@@ -69,16 +69,8 @@ class Running:
     async def provide(self, tuner: InstantFineTuner, coordinators: dict[str, PublicKey] | None = None) -> None:
         """A provider's agent works on one job."""
         async with self.channel("provider", Role.PROVIDER) as channel:
-            agent = Agent(
-                channel,
-                PROVIDER,
-                coordinators=self.world.node.trusted if coordinators is None else coordinators,
-                base_models={BASE_MODEL: Path()},
-                fine_tuner=tuner,
-                cancel_training=lambda: None,
-                work=self.work,
-            )
-            await agent.run(once=True)
+            trusted = self.world.node.trusted if coordinators is None else coordinators
+            await working_agent(channel, PROVIDER, self.work, tuner, coordinators=trusted).run(once=True)
 
 
 @pytest.fixture

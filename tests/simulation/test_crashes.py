@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import pytest
 from fakes import crash
 from fakes.adapters import adapter_files
+from fakes.agents import working_agent
 from fakes.crash import Plan
 from fakes.fine_tuner import InstantFineTuner
 from fakes.parties import Parties
@@ -39,7 +40,6 @@ from node.crypto.certificates import Identity, Role
 from node.crypto.digest import Digest, sha256_digest
 from node.errors import Conflict, Unavailable
 from node.provider import agent as agents
-from node.provider.agent import Agent
 from node.provider.work import Work
 from node.settlement.escrow import ContractEscrow
 from node.storage.blobs import FolderBlobs
@@ -208,15 +208,7 @@ class Scene:
         tuner = InstantFineTuner(1 if self.outcome is Outcome.ACCEPT else 0)
         identity = self.identity("provider", Role.PROVIDER)
         async with open_channel(f"127.0.0.1:{self.plan.port}", identity) as channel:
-            agent = Agent(
-                channel,
-                key("provider"),
-                coordinators=self.trust.coordinators,
-                base_models={BASE_MODEL: Path()},
-                fine_tuner=tuner,
-                cancel_training=lambda: None,
-                work=self.work,
-            )
+            agent = working_agent(channel, key("provider"), self.work, tuner, coordinators=self.trust.coordinators)
             while True:
                 try:
                     return await agent.run(once=True)
