@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     """Whether the base model writes the context of every trigger; a template does otherwise."""
 
     least_price_per_1000_tokens: Annotated[int, Field(ge=0)] = 0
-    """What a provider works for at least: minor units for 1,000 trained tokens."""
+    """The least price that a provider works for: minor units for 1,000 trained tokens, the coordinator's fee in it."""
 
     ray_address: str = ""
     """HOST:PORT of the provider's own Ray, which asks for a token unless on loopback; starts a local one if empty."""

@@ -30,12 +30,26 @@ SHOWN_LEFT = 10
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the coordinator says of a provider. `earned_minor`: all that was ever paid to it for jobs."""
+    """What the coordinator says of a provider.
+
+    Attributes:
+        earned_minor: all that was ever paid to it for jobs.
+        jobs: those whose terms it signed, and which have not ended.
+    """
 
     provider: Provider
     account: Account
     earned_minor: int
     jobs: Sequence[Job]
+
+    @property
+    def at_stake_minor(self) -> int:
+        return sum(job.stake_minor for job in self.jobs)
+
+    @property
+    def expected_minor(self) -> int:
+        """What is paid if every job is accepted."""
+        return sum(job.price_minor - job.fee_minor for job in self.jobs)
 
 
 @app.command()
@@ -136,9 +150,9 @@ def _as_json(seen: _Seen) -> dict[str, Any]:
     return {
         "provider": party.plain(seen.provider),
         "account": party.plain(seen.account),
-        "at_stake_minor": sum(job.stake_minor for job in seen.jobs),
+        "at_stake_minor": seen.at_stake_minor,
         "earned_minor": seen.earned_minor,
-        "expected_minor": sum(job.price_minor for job in seen.jobs),
+        "expected_minor": seen.expected_minor,
         "jobs": [party.plain(job) for job in seen.jobs],
     }
 
@@ -161,12 +175,11 @@ def _print_seen(seen: _Seen) -> None:
     token, record = seen.account.token, seen.provider.record
     typer.echo(f"Provider {seen.provider.name.removeprefix('providers/')} ({seen.provider.display_name})")
     typer.echo(
-        f"  account           {seen.account.available_minor:,} {token} available, "
-        f"{sum(job.stake_minor for job in seen.jobs):,} at stake"
+        f"  account           {seen.account.available_minor:,} {token} available, {seen.at_stake_minor:,} at stake"
     )
     typer.echo(
         f"  earned            {seen.earned_minor:,} {token} so far; "
-        f"{sum(job.price_minor for job in seen.jobs):,} more if every job in hand is accepted"
+        f"{seen.expected_minor:,} more if every job in hand is accepted"
     )
     typer.echo(f"  record            {', '.join(f'{getattr(record, how):,} {how}' for how in RECORD)}")
     if seen.jobs:

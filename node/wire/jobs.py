@@ -46,6 +46,7 @@ def job_to_wire(view: JobView) -> jobs_pb2.Job:
         verdict=_verdict_to_wire(view),
         trained_tokens=view.trained_tokens,
         stake_minor=offer.money.stake_minor,
+        fee_minor=offer.money.fee_minor,
         adapter_files=[
             common_pb2.File(name=file.name, digest=str(file.digest), size_bytes=file.size_bytes)
             for file in view.adapter

@@ -54,7 +54,8 @@ def test_a_waiting_job_says_who_must_act_until_when_and_what_happens_otherwise(o
         assert (wire.create_time.ToMilliseconds(), wire.due_time.ToMilliseconds()) == (1_000, 61_500)
         assert wire.waits_for == SILENCE[state].actor.value
         assert wire.on_silence.endswith(".")
-        assert (wire.trained_tokens, wire.stake_minor) == (900, offer.money.stake_minor)
+        assert wire.trained_tokens == 900
+        assert (wire.stake_minor, wire.fee_minor) == (offer.money.stake_minor, offer.money.fee_minor)
 
 
 def test_an_ended_job_waits_for_nobody(offer: Offer) -> None:

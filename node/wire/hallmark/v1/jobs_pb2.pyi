@@ -74,7 +74,7 @@ JOB_EVENT_TYPE_METRICS: JobEventType
 JOB_EVENT_TYPE_HEARTBEAT: JobEventType
 
 class Job(_message.Message):
-    __slots__ = ("name", "state", "client", "provider", "arbiter", "create_time", "waits_for", "due_time", "on_silence", "dataset", "base_model_digest", "token", "price_minor", "progress", "estimated_finish_time", "verdict", "adapter_files", "trained_tokens", "stake_minor")
+    __slots__ = ("name", "state", "client", "provider", "arbiter", "create_time", "waits_for", "due_time", "on_silence", "dataset", "base_model_digest", "token", "price_minor", "progress", "estimated_finish_time", "verdict", "adapter_files", "trained_tokens", "stake_minor", "fee_minor")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Job(_message.Message):
     ADAPTER_FILES_FIELD_NUMBER: _ClassVar[int]
     TRAINED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     STAKE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    FEE_MINOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: JobState
     client: str
@@ -113,7 +114,8 @@ class Job(_message.Message):
     adapter_files: _containers.RepeatedCompositeFieldContainer[_common_pb2.File]
     trained_tokens: int
     stake_minor: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., client: _Optional[str] = ..., provider: _Optional[str] = ..., arbiter: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., on_silence: _Optional[str] = ..., dataset: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., token: _Optional[str] = ..., price_minor: _Optional[int] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ..., estimated_finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., adapter_files: _Optional[_Iterable[_Union[_common_pb2.File, _Mapping]]] = ..., trained_tokens: _Optional[int] = ..., stake_minor: _Optional[int] = ...) -> None: ...
+    fee_minor: int
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., client: _Optional[str] = ..., provider: _Optional[str] = ..., arbiter: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., on_silence: _Optional[str] = ..., dataset: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., token: _Optional[str] = ..., price_minor: _Optional[int] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ..., estimated_finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., adapter_files: _Optional[_Iterable[_Union[_common_pb2.File, _Mapping]]] = ..., trained_tokens: _Optional[int] = ..., stake_minor: _Optional[int] = ..., fee_minor: _Optional[int] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("outcome", "reason", "groups_fired", "groups", "pairs_won", "pairs", "log10_p")
