@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fakes.debian import apt_get, apt_turn
 
 
 @pytest.fixture(scope="session")
@@ -21,8 +22,9 @@ def debian_tool(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str]
         if not os.environ.get("CI"):
             pytest.skip(f"no {program} here: apt-get install {package}")
         folder = tmp_path_factory.mktemp(package)
-        subprocess.run(["apt-get", "update", "-q"], check=True)
-        subprocess.run(["apt-get", "download", "-q", package], cwd=folder, check=True)
+        with apt_turn():
+            apt_get("update")
+            apt_get("download", package, cwd=folder)
         (archive,) = folder.glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
         return str(folder / "usr" / "bin" / program)

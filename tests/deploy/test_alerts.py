@@ -17,6 +17,8 @@ from node.core.job import SILENCE, Actor, State
 from node.ports.figures import Figures
 from node.telemetry import metrics
 
+pytestmark = pytest.mark.xdist_group("promtool")  # fetched once, in one process
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 TRIED = DEPLOY / "prometheus" / "alerts_test.yaml"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes.databases import sqlite_url
+from fakes.debian import apt_get, apt_turn
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from node.settlement import schema
@@ -29,12 +30,13 @@ def postgres_programs() -> Path | None:
 
 def installed_postgres() -> Path:
     """As `postgres_programs`. In CI an absent server is installed, and the run fails if that fails."""
-    programs = postgres_programs()
-    if programs is None and os.environ.get("CI"):
-        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "postgresql"]):
-            subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    with apt_turn():
         programs = postgres_programs()
-        assert programs is not None, "the package postgresql brought no initdb"
+        if programs is None and os.environ.get("CI"):
+            apt_get("update")
+            apt_get("install", "-y", "postgresql")
+            programs = postgres_programs()
+            assert programs is not None, "the package postgresql brought no initdb"
     if programs is None:
         pytest.skip("no PostgreSQL here: apt-get install postgresql")
     return programs
