@@ -20,8 +20,9 @@ help: ## What there is to make.
 demo: .venv/ready ## The whole story on this machine: three jobs, three providers, one paid. 5 to 10 minutes.
 	$(BIN)/hallmark demo
 
-test: .venv/ready-dev ## All tests, the real stack included.
-	$(BIN)/python -m pytest
+test: .venv/ready-dev ## All tests: those without torch, Ray or vLLM side by side, then the real stack.
+	$(BIN)/python -m pytest -m "not stack" -n logical --dist loadgroup
+	$(BIN)/python -m pytest -m stack
 
 lint: .venv/ready-dev ## Format and lint rules.
 	$(BIN)/ruff format --check .
