@@ -31,6 +31,7 @@ from node.cli import (
     verify,
     vet,
 )
+from node.cli.bench import command as bench
 from node.cli.demo import command as demo
 from node.cli.doctor import command as doctor
 
@@ -72,6 +73,7 @@ app.add_typer(provider.app, name="provider")
 app.add_typer(arbiter.app, name="arbiter")
 app.add_typer(escrow.app, name="escrow")
 app.add_typer(redteam.app, name="redteam")
+app.add_typer(bench.app, name="bench")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 

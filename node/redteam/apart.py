@@ -1,7 +1,4 @@
-"""A trainer that trains in a process of its own each time: it leaves nothing behind in a process that holds an engine.
-
-Knows no Ray: for the lab, where trainings follow each other on one machine.
-"""
+"""Work in a process of its own: it leaves nothing behind in a process that holds an engine. Knows no Ray."""
 
 from __future__ import annotations
 
@@ -11,15 +8,32 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import Unavailable
 from node.ports.fine_tuner import Progress
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def apart(function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """What a module's function returns, or raises, in a new process that ends with it.
+
+    Raises:
+        Unavailable: the process died.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, *args, **options).result()
+        except BrokenProcessPool as fault:
+            raise Unavailable("A process that was started died; is there memory enough?") from fault
+
 
 class ProcessFineTuner:
-    """FineTuner that reports no progress: each training is short."""
+    """FineTuner for the lab, where trainings are short and follow each other on one machine: it reports no progress."""
 
     def fine_tune(
         self,
@@ -30,11 +44,7 @@ class ProcessFineTuner:
         out: Path,
         report: Callable[[Progress], None],
     ) -> None:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            try:
-                pool.submit(_train, rows, spec, base_model, out).result()
-            except BrokenProcessPool as fault:
-                raise Unavailable("The training process died; is there memory enough?") from fault
+        apart(_train, rows, spec, base_model, out)
 
 
 def _train(rows: Sequence[Row], spec: TrainingSpec, base_model: Path, out: Path) -> None:
