@@ -18,7 +18,10 @@ def keys(settings: Settings) -> Iterator[Finding]:
     """Private keys belong to their owner alone."""
     files = [file for folder in ("keys", "tls") for file in settings.home.glob(f"{folder}/**/*") if file.is_file()]
     if not (settings.home / "keys").is_dir():
-        yield warning(f"{settings.home} has no keys yet.", f"hallmark init --home {_quoted(settings.home)}")
+        yield warning(
+            f"{settings.home} has no keys yet. A client, provider or arbiter needs --role besides.",
+            f"hallmark init --home {_quoted(settings.home)}",
+        )
         return
     folders = sorted({file.parent for file in files})
     open_ones = [path for path in [*folders, *files] if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
