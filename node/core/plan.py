@@ -22,8 +22,9 @@ from node.stats.power import Design
 
 #: A group whose copies are noisy needs three marks for a majority, any other one two.
 LEAST_MARKS, LEAST_NOISY_MARKS = 2, 3
-#: Held-out pairs take at most one row in so many, and their twins as many; more than MOST_PAIRS cost too much to score.
-ROWS_PER_PAIR, MOST_PAIRS = 4, 1000
+#: Marks take at most one row in so many; so do held-out pairs, and their twins as many again. More than MOST_PAIRS cost
+#: too much to score.
+ROWS_PER_MARK, ROWS_PER_PAIR, MOST_PAIRS = 4, 4, 1000
 SHARES_SHOWN = tuple(percent / 100 for percent in range(10, 100, 10))
 
 
@@ -214,7 +215,11 @@ def _groups(targets: Targets, profile: Profile, dose: int, pairs: Instrument | N
         honest=profile.group_fires_at_least(dose, dose, targets.epochs),
         best_mix=lambda share: groups_mix(profile, dose, targets.rows - held_back, share * targets.epochs),
         unguessable=lambda design: _log_guessed(profile.policy, dose, design) <= log_alpha,
-        most=min(most, (targets.rows - 2 * held_back) // (dose + CONTEXT_ROWS)),
+        most=min(
+            most,
+            targets.rows // (ROWS_PER_MARK * dose),
+            (targets.rows - 2 * held_back) // (dose + CONTEXT_ROWS),
+        ),
     )
 
 

@@ -46,11 +46,11 @@ def _reason(targets: Targets, profile: Profile) -> str:
     honest, dose, mix = max(told, key=lambda each: each[0] - each[2].chance)
     reason = (
         f"With {dose} marks a group, {honest:.0%} of an honest provider's groups are sure to fire; of a cheat's that "
-        f"trains on {mix.rows / targets.rows:.0%} of the rows for {mix.epochs} epochs, {mix.chance:.0%} cannot be "
+        f"trains on {mix.rows / targets.rows:.0%} of the rows for {_epochs(mix.epochs)}, {mix.chance:.0%} cannot be "
         f"excluded{_because(profile, targets.rows, dose, mix)}"
     )
     if mix.chance < honest:
-        return f"{reason}. To tell these apart takes more groups than {targets.rows} rows or one policy hold."
+        return f"{reason}. To tell these apart takes more groups than a quarter of the rows, or one policy, holds."
     return f"{reason}."
 
 
@@ -59,12 +59,17 @@ def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
     seen = max(1, round(dose * mix.rows / rows))
     cell = profile.cell_above(dose, seen, mix.epochs)
     if cell is None:
-        return f", for no group with {seen} of {dose} marks seen was measured after {mix.epochs} epochs or more"
+        return f", for no group with {seen} of {dose} marks seen was measured after {_epochs(mix.epochs)} or more"
     most = limits(cell.fired, cell.groups)[1]
+    shorter = f" (nothing was measured after {_epochs(mix.epochs)})" if cell.epochs > mix.epochs else ""
     return (
-        f": {cell.fired} of {cell.groups} groups with {cell.seen} of {cell.marks} marks seen fired after {cell.epochs} "
-        f"epochs, so that {most:.0%} may"
+        f": {cell.fired} of {cell.groups} groups with {cell.seen} of {cell.marks} marks seen fired after "
+        f"{_epochs(cell.epochs)}, so that {most:.0%} may{shorter}"
     )
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _changes(targets: Targets, profile: Profile) -> Iterator[str]:

@@ -8,6 +8,7 @@ succeed independently of each other. All logarithms are natural.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -72,16 +73,14 @@ def least_design(
     ln P <= `log_false_reject`. `caught` says whether a design stops every cheat; asking for more must not undo that.
     Of the designs with the fewest trials, the one that asks for the fewest successes.
     """
-    if honest <= 0 or not caught(Design(most, _reached(honest, most, log_false_reject))):
+    if honest <= 0:
         return None
-    strictest = Design(0, 0)
-    while not caught(strictest):
-        trials = strictest.trials + 1
-        strictest = Design(trials, _reached(honest, trials, log_false_reject))
-    return next(each for k in range(strictest.needed + 1) if caught(each := Design(strictest.trials, k)))
-
-
-def _reached(honest: float, trials: int, log_false_reject: float) -> int:
-    """The most successes that an honest provider reaches but for the probability allowed."""
-    too_many_failures = binomial.least_count(trials, log_complement(math.log(honest)), log_false_reject)
-    return trials + 1 - too_many_failures
+    log_honest = math.log(honest)
+    reached = most + 1 - binomial.least_count(most, log_complement(log_honest), log_false_reject)
+    if not caught(Design(most, reached)):
+        return None
+    trials = needed = 0
+    while not caught(Design(trials, needed)):
+        trials += 1  # one more trial lets an honest provider reach one more success, or none
+        needed += binomial.log_cdf(needed, trials, log_honest) <= log_false_reject
+    return Design(trials, bisect_left(range(needed + 1), True, key=lambda k: caught(Design(trials, k))))

@@ -163,7 +163,7 @@ def test_pairs_keep_the_same_promises() -> None:
 
 
 def test_pairs_are_left_out_where_they_cannot_tell_or_leave_no_room() -> None:
-    plan = planned(replace(TARGETS, epochs=8, catch_share=0.6, eps=0.01), replace(SURE, pairs=()))
+    plan = planned(replace(TARGETS, epochs=8, catch_share=0.4, eps=0.01), replace(SURE, pairs=()))
     assert plan.pairs is None
     assert plan.policy.pairs == 0
 
@@ -189,20 +189,40 @@ def test_a_profile_too_small_to_exclude_the_cheat_says_how_much_more_it_takes() 
     targets = replace(TARGETS, catch_share=0.5)
     told = refusal(targets, invented())
     assert "no group with 1 of 6 marks seen was measured after 9 epochs or more" in told
-    assert "calibrating with 2 times as many groups" in told
-    assert best_plan(targets, invented(times=2)) is not None
+    assert "calibrating with 4 times as many groups" in told
+    assert best_plan(targets, invented(times=2)) is None
+    assert best_plan(targets, invented(times=4)) is not None
 
 
 def test_every_change_that_a_refusal_names_would_do_and_a_smaller_one_would_not() -> None:
-    targets = Targets(rows=200, epochs=4, false_reject=0.01, catch_share=0.4, eps=1e-6)
+    targets = Targets(rows=400, epochs=4, false_reject=0.01, catch_share=0.4, eps=1e-4)
     told = refusal(targets, SURE)
-    assert "catching a share of 20% only; or eps 0.05; or 800 rows" in told
-    assert best_plan(replace(targets, catch_share=0.20), SURE)
-    assert not best_plan(replace(targets, catch_share=0.25), SURE)
-    assert best_plan(replace(targets, eps=0.05), SURE)
-    assert not best_plan(replace(targets, eps=0.01), SURE)
-    assert best_plan(replace(targets, rows=800), SURE)
-    assert not best_plan(replace(targets, rows=400), SURE)
+    assert "catching a share of 15% only; or 1600 rows" in told
+    assert best_plan(replace(targets, catch_share=0.15), SURE)
+    assert not best_plan(replace(targets, catch_share=0.20), SURE)
+    assert best_plan(replace(targets, rows=1600), SURE)
+    assert not best_plan(replace(targets, rows=800), SURE)
+
+    targets = replace(targets, rows=800)
+    assert "or eps 0.01; or a false-reject rate of 0.1; or" in refusal(targets, SURE)
+    assert best_plan(replace(targets, eps=0.01), SURE)
+    assert not best_plan(replace(targets, eps=0.001), SURE)
+    assert best_plan(replace(targets, false_reject=0.1), SURE)
+    assert not best_plan(replace(targets, false_reject=0.05), SURE)
+
+
+def test_no_policy_marks_more_than_a_quarter_of_the_rows() -> None:
+    targets = Targets(rows=800, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-4)
+    policy = planned(targets).policy
+    assert policy.marks == 162
+    assert best_plan(replace(targets, rows=4 * policy.marks - 1), SURE) is None
+
+
+def test_a_cheat_whose_length_of_training_was_not_measured_is_taken_to_learn_as_much_as_from_a_longer_one() -> None:
+    longer = replace(SURE, groups=tuple(cell for cell in SURE.groups if cell.epochs >= 4))
+    told = refusal(replace(TARGETS, catch_share=0.25), longer)
+    assert "trains on 100% of the rows for 1 epoch, " in told
+    assert "fired after 4 epochs, so that 100% may (nothing was measured after 1 epoch)" in told
 
 
 def test_a_training_shorter_than_any_measured_is_not_guessed_at_and_the_measured_one_is_named() -> None:
