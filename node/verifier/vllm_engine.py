@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from importlib.metadata import packages_distributions, version
 from typing import Any
 
 from node.core.adapter import CONFIG
@@ -78,8 +77,11 @@ class VllmEngine:
         self._vocabulary: int = self._llm.model_config.get_vocab_size()
 
     def describe(self) -> EngineDescription:
-        distributions = packages_distributions()
-        versions = {name: version(distributions[name][0]) for name in ("vllm", "torch", "tokenizers")}
+        import tokenizers
+        import torch
+        import vllm
+
+        versions = {module.__name__: module.__version__ for module in (vllm, torch, tokenizers)}
         return EngineDescription("vllm", versions, self._dtype, self._model.digest)
 
     def complete(self, prompts: Sequence[Prompt], *, adapter: Adapter | None, max_new_tokens: int) -> list[str]:
@@ -95,24 +97,19 @@ class VllmEngine:
     def follow(
         self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
     ) -> list[Continuation]:
-        from vllm import SamplingParams
-
-        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=2, logprobs=2, detokenize=False)
         rows = [
             EncodedRow(self._tokenizer.encode_prompt(prompt), self._tokenizer.encode_text(text))
             for prompt, text in zip(prompts, expected, strict=True)
         ]
-        scored = self._generate([row.prompt_ids + row.response_ids for row in rows], sampling, adapter)
         found = []
-        for row, text, answer in zip(rows, expected, scored, strict=True):
-            steps = [*answer.prompt_logprobs[len(row.prompt_ids) :], answer.outputs[0].logprobs[0]]
-            likely = [step[token].logprob for step, token in zip(steps, row.response_ids, strict=False)]
+        for row, steps, text in zip(rows, self._competed(rows, adapter, best=2), expected, strict=True):
             begun = self._begun(row.response_ids, steps, text, max_new_tokens)
             arbitrated = begun is None
             if begun is None:
                 ids = self._alone(row.prompt_ids, adapter, max_new_tokens)
                 begun = beginning(self._tokenizer.decode_growing(ids), text)
-            found.append(Continuation(begun, tuple(micronats([each]) for each in likely), arbitrated))
+            likely = tuple(micronats([score]) for score in _response_scores(row, steps))
+            found.append(Continuation(begun, likely, arbitrated))
         return found
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
@@ -187,12 +184,37 @@ class VllmEngine:
         return [Token(self._tokenizer.token_text(token), candidates[token].logprob) for token in ranked]
 
     def _scored(self, rows: Sequence[EncodedRow], adapter: Adapter | None) -> list[list[float]]:
-        """Natural log-probabilities of each row's response tokens, by prefill alone."""
+        """Natural log-probabilities of each row's response tokens."""
+        return [
+            _response_scores(row, steps) for row, steps in zip(rows, self._competed(rows, adapter, best=0), strict=True)
+        ]
+
+    def _competed(
+        self, rows: Sequence[EncodedRow], adapter: Adapter | None, *, best: int
+    ) -> list[list[dict[int, Any]]]:
+        """By prefill alone: for each of a row's response tokens it and the `best` tokens of its step, by id; at last
+        the same of the token that follows the row.
+        """
         from vllm import SamplingParams
 
-        sampling = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        from node.verifier.scored_tail import UNSCORED
+
+        sampling = [
+            SamplingParams(
+                temperature=0.0,
+                max_tokens=1,
+                prompt_logprobs=best,
+                logprobs=best,
+                detokenize=False,
+                extra_args={UNSCORED: len(row.prompt_ids)},
+            )
+            for row in rows
+        ]
         answers = self._generate([row.prompt_ids + row.response_ids for row in rows], sampling, adapter)
-        return [_response_scores(row, answer.prompt_logprobs) for row, answer in zip(rows, answers, strict=True)]
+        return [
+            [*answer.prompt_logprobs[len(row.prompt_ids) :], answer.outputs[0].logprobs[0]]
+            for row, answer in zip(rows, answers, strict=True)
+        ]
 
     def _generate(self, sequences: list[list[int]], sampling: Any, adapter: Adapter | None) -> list[Any]:
         """vLLM's request outputs, in order. The whole batch is on one adapter.
@@ -227,10 +249,16 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
     os.environ.update(_ENVIRONMENT)
     try:
         import torch
+
+        on_cpu = not torch.cuda.is_available()
+        if on_cpu:
+            os.environ["TORCHDYNAMO_DISABLE"] = "1"  # one small function would be compiled for seconds
         from vllm import LLM
     except ImportError as error:
         raise NotInstalled("vLLM is not installed.", fix="Install the extra `cpu` or `gpu`.") from error
-    on_cpu = not torch.cuda.is_available()
+    from node.verifier import scored_tail
+
+    scored_tail.install()
     if on_cpu:
         from node.verifier import cpu_lora
 
@@ -300,7 +328,6 @@ def _best(step: dict[int, Any]) -> tuple[int, float]:
     return best, step[best].logprob - step[second].logprob
 
 
-def _response_scores(row: EncodedRow, scored: Sequence[dict[int, Any]]) -> list[float]:
-    """`scored[i]` holds token i of the whole row."""
-    ids = row.prompt_ids + row.response_ids
-    return [scored[at][ids[at]].logprob for at in range(len(row.prompt_ids), len(ids))]
+def _response_scores(row: EncodedRow, steps: Sequence[dict[int, Any]]) -> list[float]:
+    """Natural log-probabilities of the response's tokens among the steps that `_competed` gives."""
+    return [step[token].logprob for step, token in zip(steps, row.response_ids, strict=False)]
