@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-quality fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
+.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -54,6 +54,9 @@ bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passe
 
 bench-quality: .venv/ready-dev ## What marks cost the client's model: loss and exact answers with and without them. DATA=FILE.jsonl: 20 minutes.
 	$(BIN)/python tests/bench/bench_quality.py $(DATA) $(ARGS)
+
+bench-provider: .venv/ready-dev ## Tokens/s of our trainer beside plain TRL, and what marks cost. 10 minutes. DATA=FILE.jsonl, ROUNDS=3.
+	$(BIN)/python tests/bench/bench_provider.py $(DATA) --rounds $(or $(ROUNDS),3)
 
 bench-adapter-gate: .venv/ready-dev ## What the gate costs for each malformed adapter. A few minutes.
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_adapter_gate.py

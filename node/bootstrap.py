@@ -281,7 +281,7 @@ def run_provider(
         report(f"Provider {identity.key.public.key_id} {where}.")
         if settings.ray_address:
             require_token(settings.ray_address)
-        honest = RayFineTuner(settings.ray_address or None)
+        honest = RayFineTuner(settings.ray_address or None, trainer=settings.trainer)
         tuner = dishonesty(honest) if dishonesty else honest
         try:
             asyncio.run(_provide(settings, identity, models, opened, once, tuner, honest.cancel))

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     ray_address: str = ""
     """HOST:PORT of the provider's own Ray, which asks for a token unless on loopback; starts a local one if empty."""
 
+    trainer: str = ""
+    """Command line of a trainer of the provider's own, see deploy/TRAINER.md; Hallmark's trainer if empty."""
+
     metrics_listen: str = "127.0.0.1:9464"
     """HOST:PORT of the coordinator's or provider's Prometheus metrics over plain HTTP; empty serves none. Keep it to
     your network."""

@@ -1,12 +1,14 @@
 """Training in a Ray actor: a process of its own for each job, so that its memory, or its death, ends with the job.
 
-The actor delegates to `node.provider.trainer.train_lora`. Knows neither the coordinator nor leases.
+The actor delegates to `node.provider.trainer.train_lora`, or to a trainer of the operator's own. Knows neither the
+coordinator nor leases.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,23 @@ POLL_SECONDS = 0.25
 
 
 class TrainerActor:
-    """One training. Two calls may run at once: `train`, and `progress_since` beside it."""
+    """One training, by `command` if given. Two calls may run at once: `train`, and `progress_since` beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         os.environ.update(QUIET_WORKER)
+        self._command = command
         self._progress: list[Progress] = []
 
     def train(self, rows: Sequence[Row], spec: TrainingSpec, base_model: Path, out: Path) -> None:
-        from node.provider.trainer import train_lora
+        report = self._progress.append
+        if self._command:
+            from node.provider.external import train_by
 
-        train_lora(rows, spec, base_model=base_model, out=out, report=self._progress.append)
+            train_by(self._command, rows, spec, base_model=base_model, out=out, report=report)
+        else:
+            from node.provider.trainer import train_lora
+
+            train_lora(rows, spec, base_model=base_model, out=out, report=report)
 
     def progress_since(self, count: int) -> list[Progress]:
         """All reports but the first `count`."""
@@ -43,9 +52,11 @@ class RayFineTuner:
     """FineTuner on the operator's own Ray: a local one, started here, or the running one at `address`.
 
     With an address, the workers must see the same files as this process. A FineTuner trains one job at a time.
+    `trainer` is a shell-like command line to train with, see `node.provider.external`; ours if empty.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, *, trainer: str = "") -> None:
+        self._command = shlex.split(trainer)
         self._local = None if address else start_local_ray()
         if address:
             import ray  # not sooner: a local Ray has to be configured before it is imported
@@ -65,7 +76,7 @@ class RayFineTuner:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        self._actor = ray.remote(TrainerActor).options(max_concurrency=2, **_largest_node()).remote()
+        self._actor = start_trainer(self._command)
         try:
             training = self._actor.train.remote(tuple(rows), spec, base_model, out)
             reported, done = 0, False
@@ -103,12 +114,19 @@ class RayFineTuner:
             stop_local_ray(self._local)
 
 
-def _largest_node() -> dict[str, float]:
-    """What one actor asks for: every CPU of the largest live node, so that torch uses them all, and one GPU of it."""
+def start_trainer(command: Sequence[str] = ()) -> Any:
+    """A handle of a new actor. It starts once the cluster has free what it asks for, and keeps that to itself."""
     import ray
 
-    resources = max(
-        (node["Resources"] for node in ray.nodes() if node["Alive"]),
-        key=lambda each: (each.get("GPU", 0), each.get("CPU", 0)),
-    )
-    return {"num_cpus": resources["CPU"], "num_gpus": min(1, resources.get("GPU", 0))}
+    asked = allotment([node["Resources"] for node in ray.nodes() if node["Alive"]])
+    return ray.remote(TrainerActor).options(max_concurrency=2, **asked).remote(command)
+
+
+def allotment(nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What one training asks of the largest node, so that one fits on it for each GPU, or one in all without any.
+
+    Torch takes as many threads as the actor has CPUs.
+    """
+    largest = max(nodes, key=lambda each: (each.get("GPU", 0), each.get("CPU", 0)))
+    gpus, cpus = int(largest.get("GPU", 0)), int(largest.get("CPU", 0))
+    return {"num_gpus": min(1, gpus), "num_cpus": cpus // max(1, gpus)}
