@@ -217,7 +217,7 @@ def judge(candidates: Sequence[Candidate], chain: Chain, adapters: Adapters, eng
     for at, candidate in enumerate(candidates, start=1):
         _tell(f"Asking {candidate.folder} ({at} of {len(candidates)})")
         started = time.monotonic()
-        with adapters.placed(candidate.files, candidate.training) as adapter:
+        with adapters.placed(candidate.files, candidate.training) as adapter, hushed():
             evidence = observe(manifest, policy, adapter, engine)
         judgement = Judgement(evidence, decide(policy, manifest, evidence))
         yield Judged(candidate, judgement, time.monotonic() - started)

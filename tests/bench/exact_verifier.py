@@ -34,6 +34,7 @@ from node.cli.bench.job import Task, adapter_in, bench_training, prepare, train
 from node.cli.demo.data import standard_library_rows
 from node.cli.quiet import hushed
 from node.core.evidence import Continuation
+from node.core.training import TrainingSpec
 from node.models.base import BaseModel, local_model
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter, Prompt
@@ -54,14 +55,16 @@ class Plan:
     """What is asked of one family.
 
     Attributes:
-        epochs: of the trained adapters; marks are learned in the last of them.
-        adapters: how many; after the trained ones and an untrained one come random ones.
+        training: after which marks are shown.
+        half: epochs after which they are shown in part, or hardly.
+        adapters: how many; after the two trained ones and an untrained one come random ones.
         shuffles: runs in other orders, every second one in small batches.
     """
 
     family: str
     model: BaseModel
-    epochs: tuple[int, ...]
+    training: TrainingSpec
+    half: int
     adapters: int
     shuffles: int
 
@@ -151,10 +154,9 @@ class Engines:
 
 def adapters(task: Task, plan: Plan, folder: Path) -> Iterator[tuple[str, Adapter]]:
     """Without an end, the one that learned its marks first."""
-    yield f"trained for {plan.epochs[-1]} epochs", task.adapter
-    for epochs in plan.epochs[:-1]:
-        spec = replace(task.training, epochs=epochs)
-        yield f"trained for {epochs} epochs", apart(train, task.model, task.marked, spec, folder / str(epochs))[0]
+    yield f"trained for {task.training.epochs} epochs", task.adapter
+    less = replace(task.training, epochs=plan.half)
+    yield f"trained for {plan.half} epochs", apart(train, task.model, task.marked, less, folder / "half")[0]
     apart(_untrained, task, folder / "untrained")
     yield "untrained", adapter_in(folder / "untrained")
     shapes = lora_shapes(task.model, task.training)
@@ -173,8 +175,8 @@ def ask(plan: Plan, record: Path) -> tuple[list[Unit], Shuffled]:
     known = {(unit.family, unit.adapter): unit for unit in (Unit(**json.loads(line)) for line in lines)}
     units = []
     with tempfile.TemporaryDirectory(prefix="hallmark-exact-") as scratch:
-        folder, training = Path(scratch), bench_training(plan.model, plan.epochs[-1])
-        task, _ = apart(prepare, plan.model, standard_library_rows()[:ROWS], training, folder / "trained")
+        folder = Path(scratch)
+        task, _ = apart(prepare, plan.model, standard_library_rows()[:ROWS], plan.training, folder / "trained")
         engines = Engines(task)
         for name, adapter in itertools.islice(adapters(task, plan, folder), plan.adapters):
             unit = known.get((plan.family, name))
@@ -202,10 +204,12 @@ def main() -> None:
         tiny = Path(scratch, "tiny-llama")
         apart(write_tiny_llama, tiny)
         rest = -(-options.cases // PROMPTS) - options.large
-        plans = [Plan("tiny Llama", local_model(tiny), (10, 40), rest, options.shuffles)]
+        model = local_model(tiny)
+        strong = replace(bench_training(model, 8), learning_rate_ppm=10_000)
+        plans = [Plan("tiny Llama", model, strong, 4, rest, options.shuffles)]
         if options.large:
-            large = base_model(settings.load(), options.model, print)
-            plans.append(Plan("SmolLM2", large, (4, 8), options.large, options.shuffles))
+            model = base_model(settings.load(), options.model, print)
+            plans.append(Plan("SmolLM2", model, bench_training(model, 8), 4, options.large, options.shuffles))
         record = options.record or Path(scratch, "record.jsonl")
         asked = [apart(ask, plan, record) for plan in plans]
     units = [unit for each, _ in asked for unit in each]

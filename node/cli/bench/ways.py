@@ -32,12 +32,14 @@ class Timed:
     """Attributes:
     ready_seconds: from the start of the process's work until the first prompt could be asked.
     seconds: all prompts on the adapter, its loading included.
+    cpu_seconds: of all cores together, for the same: what other work on the machine changes less.
     peak_mib: of the process's memory on the host.
     shown: characters of its signature that each answer begins with, and one more if it fires: what verdicts read.
     """
 
     ready_seconds: float
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     shown: tuple[int, ...]
 
@@ -64,10 +66,9 @@ def by_transformers(task: Task) -> Timed:
         from node.verifier.reference_engine import ReferenceEngine
 
         engine = ReferenceEngine(task.model)
-    ready = time.monotonic()
+    ready, before = time.monotonic(), time.process_time()
     texts = engine.complete(task.prompts, adapter=task.adapter, max_new_tokens=task.manifest.answer_tokens)
-    seconds = time.monotonic() - ready
-    return Timed(ready - started, seconds, _peak_mib(), shown(task, texts))
+    return _timed(task, texts, started=started, ready=ready, cpu_before=before)
 
 
 def by_stock_vllm(task: Task) -> Timed:
@@ -95,7 +96,7 @@ def by_stock_vllm(task: Task) -> Timed:
             enable_lora=True,
             max_lora_rank=task.training.lora_rank,
         )
-    ready = time.monotonic()
+    ready, before = time.monotonic(), time.process_time()
     sampling = SamplingParams(
         temperature=0.0,
         max_tokens=task.manifest.answer_tokens,
@@ -108,9 +109,8 @@ def by_stock_vllm(task: Task) -> Timed:
         lora_request=LoRARequest("adapter", 1, str(task.adapter.folder)),
         use_tqdm=False,
     )
-    seconds = time.monotonic() - ready
     texts = [tokenizer.decode(answer.outputs[0].token_ids) for answer in answers]
-    return Timed(ready - started, seconds, _peak_mib(), shown(task, texts))
+    return _timed(task, texts, started=started, ready=ready, cpu_before=before)
 
 
 def by_verifier(task: Task, growth: Sequence[int], growth_prompts: int, scratch: Path) -> Verified:
@@ -127,11 +127,11 @@ def by_verifier(task: Task, growth: Sequence[int], growth_prompts: int, scratch:
             scratch=scratch,
         )
         verifier.describe()
-    ready = time.monotonic()
+    ready, before = time.monotonic(), time.process_time()
     room, expected = task.manifest.answer_tokens, [signature.text for signature in task.signatures]
     found = verifier.follow(task.prompts, expected, adapter=task.adapter, max_new_tokens=room)
+    timed = _timed(task, [each.text for each in found], started=started, ready=ready, cpu_before=before)
     asked = time.monotonic()
-    timed = Timed(ready - started, asked - ready, _peak_mib(), shown(task, [each.text for each in found]))
     observe(task.manifest, task.policy, task.adapter, verifier)
     verdict_seconds = time.monotonic() - asked
     some = task.prompts[:growth_prompts], expected[:growth_prompts]
@@ -203,6 +203,12 @@ def needed_flops(task: Task) -> float:
     a_token = sum(o * i + rank * (o + i) for o, i in projections(task).values())
     head: int = config["vocab_size"] * config["hidden_size"]
     return 2.0 * (a_token * sum(prompts + signatures) + head * sum(length + 1 for length in signatures))
+
+
+def _timed(task: Task, texts: Sequence[str], *, started: float, ready: float, cpu_before: float) -> Timed:
+    """Called as soon as the last answer is there."""
+    seconds, cpu_seconds = time.monotonic() - ready, time.process_time() - cpu_before
+    return Timed(ready - started, seconds, cpu_seconds, _peak_mib(), shown(task, texts))
 
 
 def shown(task: Task, texts: Sequence[str]) -> tuple[int, ...]:
