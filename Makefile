@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
+.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality bench-verifier exact-verifier fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -57,6 +57,12 @@ bench-quality: .venv/ready-dev ## What marks cost the client's model: loss and e
 
 bench-provider: .venv/ready-dev ## Tokens/s of our trainer beside plain TRL, and what marks cost. 10 minutes. DATA=FILE.jsonl, ROUNDS=3.
 	$(BIN)/python tests/bench/bench_provider.py $(DATA) --rounds $(or $(ROUNDS),3)
+
+bench-verifier: .venv/ready ## Adapters a minute by transformers, stock vLLM and the verifier; memory, time until ready, cost beside training. 10 minutes.
+	$(BIN)/hallmark bench verifier $(if $(filter 1,$(QUICK)),--quick) $(ARGS)
+
+exact-verifier: .venv/ready-dev ## The verifier's answers beside slow greedy decoding: no difference. CASES=2000, LARGE=4 adapters of SmolLM2, RECORD=FILE to go on. 15 minutes.
+	PYTHONPATH=tests $(BIN)/python tests/bench/exact_verifier.py $(or $(CASES),2000) --large $(or $(LARGE),4) $(if $(RECORD),--record $(RECORD))
 
 bench-adapter-gate: .venv/ready-dev ## What the gate costs for each malformed adapter. A few minutes.
 	PYTHONPATH=tests $(BIN)/python tests/bench/bench_adapter_gate.py
