@@ -24,7 +24,7 @@ ROWS = 190
 EPOCHS = 8
 #: Of the growth's measurement: so many adapters, so many prompts each.
 GROWTH = (1, 16, 64)
-GROWTH_PROMPTS = 8
+GROWTH_PROMPTS = 4
 #: The job whose verification is held against its training.
 JOB_ROWS, JOB_EPOCHS = 10_000, 3
 

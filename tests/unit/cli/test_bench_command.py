@@ -57,4 +57,4 @@ def test_a_minute_holds_as_many_adapters_as_their_seconds_say(capsys: pytest.Cap
     told = capsys.readouterr().out
     ours = next(line for line in told.splitlines() if line.startswith(" the verifier"))
     assert ours.split()[2:4] == ["12.00", "5.0"]
-    assert "16 random adapters, 8 prompts each: 120.0 adapters a minute" in told
+    assert "16 random adapters, 4 prompts each: 120.0 adapters a minute" in told
