@@ -14,6 +14,9 @@ import yaml
 from typer.main import get_command
 
 from node.cli.app import app
+from node.core.events import Progress
+from node.provider.journal import Journal
+from node.provider.metrics import JournalCollector
 from node.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +48,7 @@ def test_many_commands_are_shown() -> None:
 
 
 def test_every_setting_exists() -> None:
-    named = set(re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)(?: = [^`]+)?`", PAGE))
+    named = set(re.findall(r"`(?!hallmark_)([a-z0-9]+(?:_[a-z0-9]+)+)(?: = [^`]+)?`", PAGE))
     assert {"least_price_per_1000_tokens", "ray_address"} <= named <= set(Settings.model_fields)
 
 
@@ -61,6 +64,17 @@ def test_every_refusal_is_one_that_the_agent_gives(refusal: str) -> None:
     phrases = re.findall("`([^`]+)`", refusal)
     assert phrases
     assert [phrase for phrase in phrases if phrase not in said] == []
+
+
+def test_the_page_lists_every_metric_with_its_help(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "agent.json")
+    journal.note(progress=Progress(1, 2, 0.5, 1.0, 100.0))
+    listed = re.findall(r"^\| `(hallmark_\w+)` \| .* \| (.+) \|$", PAGE, re.MULTILINE)
+    told = [
+        (family.name + ("_total" if family.type == "counter" else ""), family.documentation)
+        for family in JournalCollector(journal).collect()
+    ]
+    assert listed == told
 
 
 def test_the_overlay_that_the_page_proposes_builds(tmp_path: Path) -> None:
