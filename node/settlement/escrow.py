@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
+from sqlalchemy import Connection, Select, bindparam, func, or_, select
 
 from contracts_sim import Amount, Call, Contract, FaultCheck, Role, Terms, Verdict, nothing_is_proven
 from contracts_sim import State as JobState
@@ -34,6 +34,11 @@ from node.ports.escrow import (
 from node.settlement import rows, schema
 from node.settlement.refusals import translate, translated
 from node.settlement.sql_state import SqlState
+from node.sql.statements import Query, Row
+
+_KEY = (schema.accounts.c.account, schema.accounts.c.token)
+_ACCOUNTS = Query(select(schema.accounts).order_by(*_KEY))
+_ACCOUNT = Query(select(schema.accounts).where(_KEY[0] == bindparam("of_account"), _KEY[1] == bindparam("in_token")))
 
 ROLES = {
     Actor.CLIENT: Role.CLIENT,
@@ -162,12 +167,11 @@ class ContractEscrow:
         )
 
     def account(self, account: str, token: str) -> EscrowAccount:
-        table = schema.accounts.c
-        found = self._accounts(and_(table.account == account, table.token == token))
-        return found[0] if found else EscrowAccount(account, token, 0, 0)
+        row = _ACCOUNT.first(self._connection, of_account=account, in_token=token)
+        return _account(row) if row else EscrowAccount(account, token, 0, 0)
 
     def accounts(self) -> Sequence[EscrowAccount]:
-        return self._accounts(true())
+        return [_account(row) for row in _ACCOUNTS.all(self._connection)]
 
     def transfers(self, *, account: str | None = None, job_id: str | None = None) -> Sequence[EscrowTransfer]:
         table = schema.transfers.c
@@ -201,18 +205,14 @@ class ContractEscrow:
             state.flush()
             return _events(happened)
 
-    def _accounts(self, where: ColumnElement[bool]) -> list[EscrowAccount]:
-        table = schema.accounts.c
-        found = self._rows(select(schema.accounts).where(where).order_by(table.account, table.token))
-        return [
-            EscrowAccount(
-                row["account"], row["token"], row["credits_posted"] - row["debits_posted"], row["debits_pending"]
-            )
-            for row in found
-        ]
-
     def _rows(self, wanted: Select[tuple[object, ...]]) -> list[rows.Row]:
         return [dict(row) for row in self._connection.execute(wanted).mappings()]
+
+
+def _account(row: Row) -> EscrowAccount:
+    return EscrowAccount(
+        row["account"], row["token"], row["credits_posted"] - row["debits_posted"], row["debits_pending"]
+    )
 
 
 def _call(call: EscrowCall) -> Call:

@@ -9,22 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from contracts_sim import Hold, Job
 from contracts_sim.ledger import AccountKey, Totals, escrow, party
 from contracts_sim.state import Effects, Transaction
 from node.settlement import rows, schema
-from node.settlement.statements import Read, Write
-
-
-def _names(table: Table) -> list[str]:
-    return [column.name for column in table.columns]
-
-
-def _insert(table: Table) -> Write:
-    return Write(insert(table).values({name: bindparam(name) for name in _names(table) if name != "seq"}))
-
+from node.sql.statements import Read, Write, insert_into
 
 _transactions, _accounts, _jobs, _holds = schema.transactions.c, schema.accounts.c, schema.jobs.c, schema.holds.c
 _FIND_TRANSACTIONS = Read(
@@ -33,8 +24,8 @@ _FIND_TRANSACTIONS = Read(
 _LOCK_JOBS = Read(select(schema.jobs).with_for_update(), _jobs.id)
 _LOCK_HOLDS = Read(select(schema.holds).with_for_update(), _holds.job_id)
 _LOCK_ACCOUNTS = Read(select(schema.accounts).with_for_update(), _accounts.account)
-_ADD_TRANSACTION, _ADD_TRANSFER = _insert(schema.transactions), _insert(schema.transfers)
-_ADD_JOB, _ADD_HOLD = _insert(schema.jobs), _insert(schema.holds)
+_ADD_TRANSACTION, _ADD_TRANSFER = insert_into(schema.transactions), insert_into(schema.transfers)
+_ADD_JOB, _ADD_HOLD = insert_into(schema.jobs), insert_into(schema.holds)
 _OPEN_ACCOUNT = Write(
     text(
         "INSERT INTO escrow_accounts (account, token, debits_posted, credits_posted, debits_pending, credits_pending)"
@@ -49,7 +40,7 @@ _UPDATE_ACCOUNT = Write(
 _UPDATE_JOB = Write(
     update(schema.jobs)
     .where(_jobs.id == bindparam("key_id"))
-    .values({name: bindparam(name) for name in _names(schema.jobs) if name not in ("id", "terms")})
+    .values({each: bindparam(each.name) for each in _jobs if each.name not in ("id", "terms")})
 )
 _RESOLVE_HOLD = Write(
     update(schema.holds).where(_holds.job_id == bindparam("key_job_id")).values(state=bindparam("state"))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, tuple_
 from sqlalchemy import bindparam as given
 
 from node.crypto.digest import Digest
 from node.errors import InvalidInput
 from node.ports.data_sets import DataSet
+from node.sql.statements import Query
 from node.storage.schema import data_sets, jobs
 
-_FIND = select(data_sets).where(data_sets.c.owner == given("whose"), data_sets.c.digest == given("which"))
+_FIND = Query(select(data_sets).where(data_sets.c.owner == given("whose"), data_sets.c.digest == given("which")))
 
 
 class SqlDataSets:
@@ -26,7 +28,7 @@ class SqlDataSets:
             self._connection.execute(data_sets.insert().values(**values))
 
     def find(self, owner: str, digest: Digest) -> DataSet | None:
-        row = self._connection.execute(_FIND, {"whose": owner, "which": str(digest)}).mappings().one_or_none()
+        row = _FIND.first(self._connection, whose=owner, which=str(digest))
         return _data_set(row) if row else None
 
     def page(self, owner: str, *, after: str, limit: int) -> Sequence[DataSet]:
@@ -56,7 +58,7 @@ def _named(owner: str, digest: str) -> ColumnElement[bool]:
     return and_(data_sets.c.owner == owner, data_sets.c.digest == digest)
 
 
-def _data_set(row: RowMapping) -> DataSet:
+def _data_set(row: Mapping[Any, Any]) -> DataSet:
     return DataSet(
         row["owner"],
         Digest.parse(row["digest"]),

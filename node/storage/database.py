@@ -242,7 +242,7 @@ def _told(engine: Engine) -> Iterator[None]:
     faults = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
     try:
         yield
-    except (*faults, driver.OperationalError, driver.InterfaceError) as fault:
+    except (*faults, driver.OperationalError, driver.InterfaceError, driver.InternalError) as fault:
         raise _unavailable() from fault
     except (exc.DataError, driver.DataError, OverflowError) as fault:  # the last one is SQLite's for a large integer
         raise InvalidInput("A text or a number of this request cannot be kept.", field="request") from fault

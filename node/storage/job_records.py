@@ -1,14 +1,13 @@
-"""What belongs to one job, as rows: its messages, secrets, files and events. Decides nothing.
-
-Statements of every request are built once: SQLAlchemy takes four times as long to build one as to run it.
-"""
+"""What belongs to one job, as rows: its messages, secrets, files and events. Decides nothing."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, ScalarSelect, Table, delete, func, literal, select, union_all
+from sqlalchemy import Connection, ScalarSelect, Table, delete, func, literal, select, union_all
 from sqlalchemy import bindparam as given
 
 from node.core import document
@@ -17,6 +16,7 @@ from node.core.job import State
 from node.core.manifest import Manifest
 from node.crypto.digest import Digest, canonical_bytes, parse_canonical
 from node.crypto.signing import Envelope
+from node.sql.statements import Query, Write
 from node.storage.schema import data_sets, events, files, messages, secrets, uploads
 
 
@@ -24,17 +24,25 @@ def _last_sequence(table: Table) -> ScalarSelect[int]:
     return select(func.max(table.c.sequence)).where(table.c.job == given("of_job")).scalar_subquery()
 
 
-_ADD_MESSAGE = messages.insert().values(sequence=func.coalesce(_last_sequence(messages) + 1, 0))
+def _add_next(table: Table, first: int, *columns: str) -> Write:
+    """Adds a row after the last one of its job."""
+    following = func.coalesce(_last_sequence(table) + 1, first)
+    return Write(table.insert().values({name: given(name) for name in ("job", *columns)} | {"sequence": following}))
+
+
+_ADD_MESSAGE = _add_next(messages, 0, "envelope", "log_index")
 _OF_JOB = messages.c.job == given("of_job")
-_MESSAGE = select(messages.c.envelope).where(_OF_JOB, messages.c.sequence == given("at"))
-_CHAIN = select(messages.c.envelope).where(_OF_JOB).order_by(messages.c.sequence)
-_LOG_INDICES = select(messages.c.log_index).where(_OF_JOB).order_by(messages.c.sequence)
-_ADD_EVENT = events.insert().values(sequence=func.coalesce(_last_sequence(events) + 1, 1))
-_EVENTS = (
+_MESSAGE = Query(select(messages.c.envelope).where(_OF_JOB, messages.c.sequence == given("at")))
+_CHAIN = Query(select(messages.c.envelope).where(_OF_JOB).order_by(messages.c.sequence))
+_LOG_INDICES = Query(select(messages.c.log_index).where(_OF_JOB).order_by(messages.c.sequence))
+_ADD_EVENT = _add_next(events, 1, "time_ms", "state", "message", "progress")
+_EVENTS = Query(
     select(events)
     .where(events.c.job == given("of_job"), events.c.sequence > given("after"))
     .order_by(events.c.sequence)
 )
+_LAST_NUMBER = Query(select(func.coalesce(func.max(events.c.number), 0).label("last")))
+_NEWER = Query(select(events.c.job).where(events.c.number > given("number")))
 
 
 class SqlMessages:
@@ -43,18 +51,18 @@ class SqlMessages:
 
     def append(self, job_id: str, envelope: Envelope, log_index: int) -> None:
         row = {"job": job_id, "envelope": canonical_bytes(envelope.to_json()), "log_index": log_index}
-        self._connection.execute(_ADD_MESSAGE, {"of_job": job_id, **row})
+        _ADD_MESSAGE.once(self._connection, of_job=job_id, **row)
 
     def find(self, job_id: str, sequence: int) -> Envelope | None:
-        data = self._connection.execute(_MESSAGE, {"of_job": job_id, "at": sequence}).scalar_one_or_none()
-        return None if data is None else Envelope.from_json(parse_canonical(data))
+        row = _MESSAGE.first(self._connection, of_job=job_id, at=sequence)
+        return Envelope.from_json(parse_canonical(row["envelope"])) if row else None
 
     def chain(self, job_id: str) -> list[Envelope]:
-        found = self._connection.execute(_CHAIN, {"of_job": job_id}).scalars()
-        return [Envelope.from_json(parse_canonical(data)) for data in found]
+        found = _CHAIN.all(self._connection, of_job=job_id)
+        return [Envelope.from_json(parse_canonical(row["envelope"])) for row in found]
 
     def log_indices(self, job_id: str) -> list[int]:
-        return list(self._connection.execute(_LOG_INDICES, {"of_job": job_id}).scalars())
+        return [row["log_index"] for row in _LOG_INDICES.all(self._connection, of_job=job_id)]
 
 
 class SqlSecrets:
@@ -109,13 +117,12 @@ class SqlEvents:
             "message": event.message,
             "progress": json.dumps(asdict(event.progress)) if event.progress else None,
         }
-        self._connection.execute(_ADD_EVENT, {"of_job": job_id, **row})
+        _ADD_EVENT.once(self._connection, of_job=job_id, **row)
         if event.progress is None:
             self.news.append((job_id, event))
 
     def after(self, job_id: str, sequence: int) -> list[JobEvent]:
-        found = self._connection.execute(_EVENTS, {"of_job": job_id, "after": sequence})
-        return [_event(row) for row in found.mappings()]
+        return [_event(row) for row in _EVENTS.all(self._connection, of_job=job_id, after=sequence)]
 
     def last_progress(self, job_id: str) -> JobEvent | None:
         reports = select(events).where(events.c.job == job_id, events.c.progress.is_not(None))
@@ -123,14 +130,14 @@ class SqlEvents:
         return _event(row) if row else None
 
     def last_number(self) -> int:
-        return int(self._connection.execute(select(func.coalesce(func.max(events.c.number), 0))).scalar_one())
+        (row,) = _LAST_NUMBER.all(self._connection)
+        return int(row["last"])
 
     def jobs_after(self, number: int) -> frozenset[str]:
-        query = select(events.c.job).where(events.c.number > number)
-        return frozenset(self._connection.execute(query).scalars())
+        return frozenset(row["job"] for row in _NEWER.all(self._connection, number=number))
 
 
-def _event(row: RowMapping) -> JobEvent:
+def _event(row: Mapping[Any, Any]) -> JobEvent:
     return JobEvent(
         row["sequence"],
         row["time_ms"],

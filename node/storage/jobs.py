@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -17,20 +17,32 @@ from node.core.verdict import Outcome
 from node.crypto.digest import Digest
 from node.errors import Conflict, InvalidInput, NotFound
 from node.ports.jobs import ALL_JOBS, JobFilter
+from node.sql.statements import Query, Write, insert_into
 from node.storage.schema import jobs, leases, messages
 
-_ADD = jobs.insert()
-_FIND = select(jobs).where(jobs.c.id == given("this"))
-_SAVE = update(jobs).where(jobs.c.id == given("this"), jobs.c.state == given("before"))
-_PARTIES = union_all(
-    *(select(role).where(jobs.c.id == given("this")) for role in (jobs.c.client, jobs.c.provider, jobs.c.arbiter)),
-    select(leases.c.provider)  # whoever may countersign; once somebody has, it is nobody else's business
-    .join(jobs, jobs.c.id == leases.c.job)
-    .where(leases.c.job == given("this"), jobs.c.provider.is_(None)),
+_ADD = insert_into(jobs)
+_FIND = Query(select(jobs).where(jobs.c.id == given("this")))
+_SAVE = Write(
+    update(jobs)
+    .where(jobs.c.id == given("this"), jobs.c.state == given("before"))
+    .values({name: given(name) for name in ("state", "provider", "due_at_ms")})
+)
+_PARTIES = Query(
+    union_all(
+        *(
+            select(role.label("party")).where(jobs.c.id == given("this"))
+            for role in (jobs.c.client, jobs.c.provider, jobs.c.arbiter)
+        ),
+        select(leases.c.provider)  # whoever may countersign; once somebody has, it is nobody else's business
+        .join(jobs, jobs.c.id == leases.c.job)
+        .where(leases.c.job == given("this"), jobs.c.provider.is_(None)),
+    )
 )
 _COMMITTED = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
-_USES = select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
-_OVERDUE = select(jobs).where(jobs.c.due_at_ms <= given("now_ms")).order_by(jobs.c.due_at_ms)
+_USES = Query(
+    select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
+)
+_OVERDUE = Query(select(jobs).where(jobs.c.due_at_ms <= given("now_ms")).order_by(jobs.c.due_at_ms))
 
 
 class SqlJobs:
@@ -46,16 +58,24 @@ class SqlJobs:
         arbiter: str | None,
         price_minor_per_1000_tokens: int,
     ) -> None:
-        fixed = {
-            "data_set": str(data_set),
-            "base_model": str(base_model),
-            "arbiter": arbiter,
-            "price_minor_per_1000_tokens": price_minor_per_1000_tokens,
-        }
-        self._connection.execute(_ADD, _values(job) | fixed)
+        _ADD.once(
+            self._connection,
+            id=job.id,
+            state=job.state.value,
+            client=job.client,
+            provider=job.provider,
+            arbiter=arbiter,
+            data_set=str(data_set),
+            base_model=str(base_model),
+            price_minor_per_1000_tokens=price_minor_per_1000_tokens,
+            deadlines=document.to_bytes(job.deadlines),
+            created_at_ms=job.created_at_ms,
+            due_at_ms=job.due_at_ms,
+            outcome=None,
+        )
 
     def find(self, job_id: str) -> Job | None:
-        row = self._connection.execute(_FIND, {"this": job_id}).mappings().one_or_none()
+        row = _FIND.first(self._connection, this=job_id)
         return _job(row) if row else None
 
     def get(self, job_id: str) -> Job:
@@ -65,13 +85,12 @@ class SqlJobs:
         return job
 
     def parties(self, job_id: str) -> frozenset[str]:
-        found = self._connection.execute(_PARTIES, {"this": job_id}).scalars()
-        return frozenset(party for party in found if party is not None)
+        found = _PARTIES.all(self._connection, this=job_id)
+        return frozenset(row["party"] for row in found if row["party"] is not None)
 
     def save(self, before: Job, after: Job) -> None:
-        unchanged = {"this": before.id, "before": before.state.value}
-        done = self._connection.execute(_SAVE, _values(after) | unchanged)
-        if done.rowcount != 1:
+        changes = {"state": after.state.value, "provider": after.provider, "due_at_ms": after.due_at_ms}
+        if _SAVE.once(self._connection, this=before.id, before=before.state.value, **changes) != 1:
             raise Conflict(f"Job {before.id} is no longer {before.state.value}.", job=before.id)
 
     def record_outcome(self, job_id: str, outcome: Outcome) -> None:
@@ -95,7 +114,7 @@ class SqlJobs:
         return self._list(select(jobs).where(jobs.c.state.in_([s.value for s in states])).order_by(jobs.c.number))
 
     def overdue(self, now_ms: int) -> list[Job]:
-        return [_job(row) for row in self._connection.execute(_OVERDUE, {"now_ms": now_ms}).mappings()]
+        return [_job(row) for row in _OVERDUE.all(self._connection, now_ms=now_ms)]
 
     def open_for(
         self,
@@ -118,8 +137,7 @@ class SqlJobs:
         return found[0] if found else None
 
     def used_before(self, data_set: Digest, *, other_than: str) -> bool:
-        uses = self._connection.execute(_USES, {"rows": str(data_set), "this": other_than})
-        return uses.first() is not None
+        return _USES.first(self._connection, rows=str(data_set), this=other_than) is not None
 
     def _list(self, query: Select[Any]) -> list[Job]:
         return [_job(row) for row in self._rows(query)]
@@ -144,19 +162,7 @@ def _of_party(wanted: JobFilter) -> ColumnElement[bool]:
     return true()
 
 
-def _values(job: Job) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "client": job.client,
-        "provider": job.provider,
-        "deadlines": document.to_bytes(job.deadlines),
-        "created_at_ms": job.created_at_ms,
-        "due_at_ms": job.due_at_ms,
-    }
-
-
-def _job(row: RowMapping) -> Job:
+def _job(row: Mapping[Any, Any]) -> Job:
     return Job(
         id=row["id"],
         state=State(row["state"]),

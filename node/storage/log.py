@@ -12,10 +12,11 @@ from node.crypto.digest import Digest
 from node.crypto.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from node.crypto.subtrees import Leaves, Node
 from node.errors import InvalidInput
+from node.sql.statements import Query, insert_into
 from node.storage.schema import log_nodes
 
-_ADD = log_nodes.insert()
-_LAST = select(func.max(log_nodes.c.index)).where(log_nodes.c.level == 0)
+_ADD = insert_into(log_nodes)
+_LAST = Query(select(func.max(log_nodes.c.index).label("last")).where(log_nodes.c.level == 0))
 _NODES = select(log_nodes).where(tuple_(log_nodes.c.level, log_nodes.c.index).in_(given("nodes", expanding=True)))
 
 
@@ -31,15 +32,13 @@ class SqlLog:
         for level, at in completed:
             hashes.append(node_hash(lefts[level - 1, 2 * at], hashes[-1]))
         added = [(0, index), *completed]
-        self._connection.execute(
-            _ADD,
-            [{"level": level, "index": at, "hash": each} for (level, at), each in zip(added, hashes, strict=True)],
-        )
+        rows = [{"level": level, "index": at, "hash": each} for (level, at), each in zip(added, hashes, strict=True)]
+        _ADD.run(self._connection, rows)
         return index
 
     def size(self) -> int:
-        last: int | None = self._connection.execute(_LAST).scalar_one()
-        return 0 if last is None else last + 1
+        (row,) = _LAST.all(self._connection)
+        return 0 if row["last"] is None else int(row["last"]) + 1
 
     def leaf_hash(self, index: int) -> bytes:
         if not 0 <= index < self.size():

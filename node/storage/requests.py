@@ -9,11 +9,15 @@ from sqlalchemy import bindparam as given
 
 from node.errors import PermissionRefused
 from node.ports.outbox import Effect
+from node.sql.statements import Query, Write
 from node.storage.schema import nonces, outbox
 
-_SPENT = select(nonces.c.nonce).where(nonces.c.signer == given("by"), nonces.c.nonce == given("this"))
-_SPEND = text(
-    "INSERT INTO nonces (signer, nonce, expires_at_ms) VALUES (:signer, :nonce, :expires_at_ms) ON CONFLICT DO NOTHING"
+_SPENT = Query(select(nonces.c.nonce).where(nonces.c.signer == given("by"), nonces.c.nonce == given("this")))
+_SPEND = Write(
+    text(
+        "INSERT INTO nonces (signer, nonce, expires_at_ms) VALUES (:signer, :nonce, :expires_at_ms)"
+        " ON CONFLICT DO NOTHING"
+    )
 )
 
 
@@ -22,11 +26,10 @@ class SqlNonces:
         self._connection = connection
 
     def used(self, signer: str, nonce: str) -> bool:
-        return self._connection.execute(_SPENT, {"by": signer, "this": nonce}).first() is not None
+        return _SPENT.first(self._connection, by=signer, this=nonce) is not None
 
     def use(self, signer: str, nonce: str, expires_at_ms: int) -> None:
-        row = {"signer": signer, "nonce": nonce, "expires_at_ms": expires_at_ms}
-        if self._connection.execute(_SPEND, row).rowcount != 1:
+        if _SPEND.once(self._connection, signer=signer, nonce=nonce, expires_at_ms=expires_at_ms) != 1:
             raise PermissionRefused("This request was carried out before.", fix="Sign a new request.")
 
     def forget(self, now_ms: int) -> None:

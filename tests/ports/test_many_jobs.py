@@ -8,7 +8,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from fakes.heard_statements import heard
+from sqlalchemy import Connection, Engine, text
 
 from node.core.events import JobEvent
 from node.core.job import Deadlines, Job, State
@@ -179,27 +180,14 @@ def test_no_call_scans_a_table_that_grows_or_sorts_more_than_it_returns(engine: 
 
 def offences(engine: Engine, units: SqlUnits, call: Callable[[UnitOfWork], object]) -> list[str]:
     """The steps of this call's queries, as the database plans them, that read or sort a whole table."""
-    steps: list[str] = []
-
-    def explain(
-        connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, many: bool
-    ) -> None:
-        asking, parameters = connection.connection.cursor(), parameters[0] if many else parameters
-        if engine.dialect.name == "sqlite":
-            asking.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            all_jobs = "WHERE 1 = 1 ORDER BY jobs.number" in " ".join(statement.split())  # a walk until its limit
-            steps.extend(row[3] for row in asking.fetchall() if not (all_jobs and row[3] == "SCAN jobs"))
-        else:
-            asking.execute(f"EXPLAIN {statement}", parameters)
-            steps.extend(row[0] for row in asking.fetchall())
-
     with units() as unit:
+        connection = unit.jobs._connection
         if engine.dialect.name == "postgresql":  # which rightly scans tables of a few rows, if it may
             for way in ("seqscan", "bitmapscan"):
-                unit.jobs._connection.execute(text(f"SET LOCAL enable_{way} = off"))
-        event.listen(engine, "before_cursor_execute", explain)
-        call(unit)
-        event.remove(engine, "before_cursor_execute", explain)
+                connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        with heard(connection) as statements:
+            call(unit)
+        steps = [step for statement in statements for step in planned(connection, *statement)]
     return [
         step
         for step in steps
@@ -208,3 +196,14 @@ def offences(engine: Engine, units: SqlUnits, call: Callable[[UnitOfWork], objec
         or "TEMP B-TREE" in step
         or (step.startswith("SCAN") and "CONSTANT ROW" not in step)
     ]
+
+
+def planned(connection: Connection, statement: str, parameters: Any) -> list[str]:
+    """The steps of a statement; without the walk over all jobs until its limit."""
+    asking = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        asking.execute(f"EXPLAIN {statement}", parameters)
+        return [row[0] for row in asking.fetchall()]
+    asking.execute(f"EXPLAIN QUERY PLAN {statement}")
+    all_jobs = "WHERE 1 = 1 ORDER BY jobs.number" in " ".join(statement.split())
+    return [row[3] for row in asking.fetchall() if not (all_jobs and row[3] == "SCAN jobs")]

@@ -1,0 +1,1 @@
+"""SQL for the drivers: what storage and settlement share, and no table of either."""
