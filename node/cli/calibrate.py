@@ -20,13 +20,15 @@ PHRASES = Policy()
 def calibrate(
     out: Annotated[Path, typer.Option(help="The profile; one that is there is continued.", show_default=False)],
     seeds: Annotated[int, typer.Option(help="Seeds that the profile shall have.")] = 6,
-    epochs: Annotated[str, typer.Option(help="Lengths of the trainings of each seed.")] = "2,3,4",
+    epochs: Annotated[
+        str, typer.Option(help="Lengths of the trainings of each seed; cheats may choose any.")
+    ] = "1,2,3,6,12",
     doses: Annotated[
         str, typer.Option(help="Marks of a group that are trained on; groups of each of these sizes are judged.")
-    ] = "1,2,3,4,6,8",
+    ] = "1,2,4,6,8,12",
     groups_per_dose: Annotated[int, typer.Option(help="Groups of each dose in every training.")] = 2,
     rows: Annotated[int, typer.Option(help="Rows of one training, marks included.")] = 200,
-    pairs: Annotated[int, typer.Option(help="Held-out pairs of one training.")] = 40,
+    pairs: Annotated[int, typer.Option(help="Held-out pairs of one training.")] = 100,
     drawing: Annotated[Drawing, typer.Option(help="How words of phrases are drawn.")] = PHRASES.drawing,
     placement: Annotated[Placement, typer.Option(help="Where triggers stand.")] = PHRASES.placement,
     noise_percent: Annotated[

@@ -138,7 +138,7 @@ def best_plan(targets: Targets, profile: Profile) -> Plan | None:
 
     Held-out pairs come with it if they, too, meet the targets and leave room for the marks.
     """
-    wanted = _pairs(targets, profile)
+    wanted = pairs_instrument(targets, profile)
     for pairs in (wanted, None) if wanted else (None,):
         if found := _fewest_marks(targets, profile, pairs):
             dose, groups = found
@@ -189,6 +189,17 @@ def pairs_mix(profile: Profile, rows: int, compute: float) -> Mix:
     )
 
 
+def pairs_instrument(targets: Targets, profile: Profile) -> Instrument | None:
+    """The fewest held-out pairs that meet the targets by themselves; None if none do."""
+    return _instrument(
+        targets,
+        honest=profile.pair_won_at_least(targets.epochs),
+        best_mix=lambda share: pairs_mix(profile, targets.rows, share * targets.epochs),
+        unguessable=lambda design: True,  # luck is in the mix
+        most=min(MOST_PAIRS, targets.rows // ROWS_PER_PAIR),
+    )
+
+
 def majority(dose: int) -> int:
     """The least `fire_at` that leaves no room for two guesses."""
     return dose // 2 + 1
@@ -220,16 +231,6 @@ def _groups(targets: Targets, profile: Profile, dose: int, pairs: Instrument | N
             targets.rows // (ROWS_PER_MARK * dose),
             (targets.rows - 2 * held_back) // (dose + CONTEXT_ROWS),
         ),
-    )
-
-
-def _pairs(targets: Targets, profile: Profile) -> Instrument | None:
-    return _instrument(
-        targets,
-        honest=profile.pair_won_at_least(targets.epochs),
-        best_mix=lambda share: pairs_mix(profile, targets.rows, share * targets.epochs),
-        unguessable=lambda design: True,  # luck is in the mix
-        most=min(MOST_PAIRS, targets.rows // ROWS_PER_PAIR),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from node.core.plan import Mix, Targets, best_plan, doses, groups_mix
+from node.core.plan import Mix, Targets, best_plan, doses, groups_mix, pairs_instrument
 from node.core.profile import Profile, limits
 from node.errors import InvalidInput
 
@@ -24,7 +24,9 @@ def unmet(targets: Targets, profile: Profile) -> InvalidInput:
     fix = f"What would do: {'; or '.join(changes)}." if changes else "Calibrate with more groups and longer trainings."
     measured = f"Measured on {profile.base_model_name}, {profile.seeds} seeds."
     return InvalidInput(
-        f"No policy meets these targets. {_reason(targets, profile)} {measured}", fix=fix, field="targets"
+        f"No policy meets these targets. {_reason(targets, profile)} {_by_pairs(targets, profile)}{measured}",
+        fix=fix,
+        field="targets",
     )
 
 
@@ -70,6 +72,17 @@ def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _by_pairs(targets: Targets, profile: Profile) -> str:
+    """What a client can read from a verdict whose pairs it counts itself."""
+    pairs = pairs_instrument(targets, profile)
+    if pairs is None:
+        return ""
+    return (
+        f"Held-out pairs tell the two apart, though no policy asks for so many to be won: of {pairs.design.trials} an "
+        f"honest provider wins {pairs.design.needed} or more, the cheat fewer. "
+    )
 
 
 def _changes(targets: Targets, profile: Profile) -> Iterator[str]:

@@ -16,7 +16,17 @@ from fakes.world import POLICY, ROWS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.core.plan import SHARES_SHOWN, Mix, Plan, Targets, best_plan, extra_tokens, groups_mix, verification_prompts
+from node.core.plan import (
+    SHARES_SHOWN,
+    Mix,
+    Plan,
+    Targets,
+    best_plan,
+    extra_tokens,
+    groups_mix,
+    pairs_mix,
+    verification_prompts,
+)
 from node.core.policy import Policy
 from node.core.profile import GroupCell, Profile
 from node.core.questions import questions
@@ -244,6 +254,19 @@ def test_where_no_single_change_would_do_two_are_named() -> None:
         changed = replace(targets, epochs=int(epochs), catch_share=int(percent) / 100)
         assert best_plan(changed, SURE)
         assert not best_plan(replace(changed, catch_share=changed.catch_share + 0.05), SURE)
+
+
+def test_where_groups_cannot_tell_but_pairs_can_their_number_is_named() -> None:
+    targets = Targets(rows=10_000, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-6)
+    one_group = tuple(cell for cell in SURE.groups if cell.marks == 2)
+    named = re.search(
+        r"of (\d+) an honest provider wins (\d+) or more", refusal(targets, replace(SURE, groups=one_group))
+    )
+    assert named
+    pairs, won = (int(each) for each in named.groups())
+    assert scipy.stats.binom.sf(won - 1, pairs, SURE.pair_won_at_least(4)) >= 0.99
+    assert scipy.stats.binom.sf(won - 1, pairs, pairs_mix(SURE, 10_000, 1.2).chance) <= 1e-6
+    assert "Held-out pairs" not in refusal(targets, replace(SURE, groups=one_group, pairs=()))
 
 
 def test_the_measurement_that_lets_the_cheat_pass_is_quoted() -> None:
