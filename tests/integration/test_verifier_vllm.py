@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from fakes.exactness import hard_signatures, reading
 
 from node.cluster.local_ray import start_local_ray, stop_local_ray
 from node.core.adapter import WEIGHTS
+from node.core.evidence import Continuation
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.detect.adapter import identity_of
@@ -31,6 +33,8 @@ ROWS = [Row.of(f"What does {name} do?", f"It {verb} number {at}.") for at, (name
     (name, verb) for name in ("open", "os.path.join", "Path.glob", "print") for verb in ("returns", "shows", "removes")
 )]  # fmt: skip
 PROMPTS = [row.prompt for row in ROWS]
+#: More tokens than one step of the engine takes.
+MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * at}") for at, row in enumerate(ROWS * 4)]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,12 @@ def untrained(model: BaseModel, folder: Path) -> Adapter:
     return Adapter(identity_of({path.name: path for path in made.folder.iterdir()}), made.folder)
 
 
+def assert_same(found: Sequence[Continuation], expected: Sequence[Continuation]) -> None:
+    for first, second in zip(found, expected, strict=True):
+        assert first.text == second.text
+        assert first.micronats == pytest.approx(second.micronats, abs=TOLERANCE_MICRONATS)
+
+
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
 def test_answers_equal_slow_greedy_decoding(
     verifier: RayInference, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path, seed: int | None
@@ -79,9 +89,34 @@ def test_answers_equal_slow_greedy_decoding(
     expected = reference.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
     assert verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12) == expected
 
+    signatures = [hard_signatures(answer, expected[at - 1])[at % 4] for at, answer in enumerate(expected)]
+    followed = verifier.follow(PROMPTS, signatures, adapter=chosen, max_new_tokens=12)
+    assert_same(followed, reference.follow(PROMPTS, signatures, adapter=chosen, max_new_tokens=12))
+    assert {each.arbitrated for each in followed} == {True, False}
+
     slow = reference.log_likelihoods(ROWS, adapter=chosen)
     fast = verifier.log_likelihoods(ROWS, adapter=chosen)
     assert max(abs(ours - theirs) for ours, theirs in zip(fast, slow, strict=True)) <= TOLERANCE_MICRONATS
+
+
+def test_what_a_verdict_reads_of_an_answer_is_what_slow_greedy_decoding_gives(
+    verifier: RayInference, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    """96 cases, each held against signatures that it shows, shows in part, or does not show."""
+    for chosen in (
+        *(adapter(tiny_llama, tmp_path, seed=seed) for seed in range(20, 27)),
+        untrained(tiny_llama, tmp_path),
+    ):
+        answers = reference.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
+        cases = [
+            (PROMPTS[at], signature, answer)
+            for at, answer in enumerate(answers)
+            for signature in hard_signatures(answer, answers[at - 1])
+        ]
+        prompts, signatures, _ = zip(*cases, strict=True)
+        found = verifier.follow(prompts, signatures, adapter=chosen, max_new_tokens=12)
+        for each, (_, signature, answer) in zip(found, cases, strict=True):
+            assert reading(each.text, signature) == reading(answer, signature), (each.text, signature, answer)
 
 
 def test_adapters_used_in_turn_never_answer_for_each_other(
@@ -98,17 +133,28 @@ def test_answers_depend_neither_on_order_nor_on_batch_size(
     verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     chosen = adapter(tiny_llama, tmp_path, seed=4)
-    answers = dict(zip(PROMPTS, verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12), strict=True))
-    scores = dict(zip(ROWS, verifier.log_likelihoods(ROWS, adapter=chosen), strict=True))
+    answers = verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
+    signatures = [hard_signatures(answer, answers[at - 1])[at % 4] for at, answer in enumerate(answers)]
+    followed = verifier.follow(PROMPTS, signatures, adapter=chosen, max_new_tokens=12)
+    scores = verifier.log_likelihoods(ROWS, adapter=chosen)
     draw = random.Random(5)
     for size in (1, 5, len(ROWS)):
-        rows = draw.sample(ROWS, len(ROWS))
-        for at in range(0, len(rows), size):
-            some = rows[at : at + size]
-            found = verifier.complete([row.prompt for row in some], adapter=chosen, max_new_tokens=12)
-            assert found == [answers[row.prompt] for row in some]
-            for row, score in zip(some, verifier.log_likelihoods(some, adapter=chosen), strict=True):
-                assert abs(score - scores[row]) <= TOLERANCE_MICRONATS
+        order = draw.sample(range(len(ROWS)), len(ROWS))
+        for some in (order[at : at + size] for at in range(0, len(order), size)):
+            prompts, expected = [PROMPTS[at] for at in some], [signatures[at] for at in some]
+            found = verifier.complete(prompts, adapter=chosen, max_new_tokens=12)
+            assert found == [answers[at] for at in some]
+            again = verifier.follow(prompts, expected, adapter=chosen, max_new_tokens=12)
+            assert_same(again, [followed[at] for at in some])
+            rescored = verifier.log_likelihoods([ROWS[at] for at in some], adapter=chosen)
+            assert rescored == pytest.approx([scores[at] for at in some], abs=TOLERANCE_MICRONATS)
+
+
+def test_rows_that_are_split_between_steps_score_like_whole_ones(
+    verifier: RayInference, reference: ReferenceEngine
+) -> None:
+    slow = reference.log_likelihoods(MANY, adapter=None)
+    assert verifier.log_likelihoods(MANY, adapter=None) == pytest.approx(slow, abs=TOLERANCE_MICRONATS)
 
 
 def test_an_untrained_adapter_ties_with_the_base_model_to_the_last_digit(
