@@ -76,7 +76,7 @@ class Unit:
     Attributes:
         signatures: held against the answers of all cases together.
         shown: cases that show the signature that was trained.
-        arbitrated: of `signatures`, so many took a decoding to tell.
+        arbitrated: of `signatures`, so many took a decoding to tell; and of those that were trained, one for each case.
         differences: of `signatures`, so many were read otherwise than in the slow answer.
     """
 
@@ -86,6 +86,7 @@ class Unit:
     signatures: int
     shown: int
     arbitrated: int
+    trained_arbitrated: int
     differences: int
 
 
@@ -110,10 +111,11 @@ class Engines:
 
     def asked(self, family: str, name: str, adapter: Adapter) -> Unit:
         answers = self._slow.complete(self._prompts, adapter=adapter, max_new_tokens=self._room)
-        cases = [
-            (self._prompts[at], signature, answer)
-            for at, answer in enumerate(answers)
-            for signature in (self._planted[at], *hard_signatures(answer, answers[at - 1]))
+        hard = [hard_signatures(answer, answers[at - 1]) for at, answer in enumerate(answers)]
+        cases = list(zip(self._prompts, self._planted, answers, strict=True)) + [
+            (prompt, signature, answer)
+            for prompt, answer, signatures in zip(self._prompts, answers, hard, strict=True)
+            for signature in signatures
         ]
         found = self._followed([case[:2] for case in cases], adapter)
         different = [
@@ -129,6 +131,7 @@ class Engines:
             signatures=len(cases),
             shown=sum(reading(*each)[0] for each in zip(answers, self._planted, strict=True)),
             arbitrated=sum(each.arbitrated for each in found),
+            trained_arbitrated=sum(each.arbitrated for each in found[: len(answers)]),
             differences=len(different),
         )
 
@@ -213,12 +216,15 @@ def main() -> None:
         record = options.record or Path(scratch, "record.jsonl")
         asked = [apart(ask, plan, record) for plan in plans]
     units = [unit for each, _ in asked for unit in each]
-    signatures, different = (sum(getattr(unit, name) for unit in units) for name in ("signatures", "differences"))
+    cases, signatures, arbitrated, trained_arbitrated, different = (
+        sum(getattr(unit, name) for unit in units)
+        for name in ("cases", "signatures", "arbitrated", "trained_arbitrated", "differences")
+    )
     otherwise = sum(shuffled.otherwise for _, shuffled in asked)
     conclude(
-        figure=f"{different} differences in {sum(unit.cases for unit in units)} cases held against {signatures} "
-        f"signatures, {100 * sum(unit.arbitrated for unit in units) / signatures:.1f} % of these arbitrated; "
-        f"{otherwise} in other orders and batches",
+        figure=f"{different} differences in {cases} cases held against {signatures} signatures; arbitrated "
+        f"{100 * trained_arbitrated / cases:.1f} % of those that were trained and "
+        f"{100 * arbitrated / signatures:.1f} % of all; {otherwise} answers otherwise in other orders and batches",
         target="0 differences, 0 in other orders and batches",
         met=different == otherwise == 0,
     )
