@@ -168,7 +168,7 @@ def _print_agent(told: Told, *, runs: bool) -> None:
     if told.heard_at_ms:
         typer.echo(f"  coordinator       last answered {moment(told.heard_at_ms)} UTC")
     for model, speed in told.tokens_per_second.items():
-        typer.echo(f"  last training     {speed:,.0f} tokens/s over base model {shortened(model)}")
+        typer.echo(f"  speed             {speed:,.0f} tokens/s over base model {shortened(model)}")
 
 
 def _print_seen(seen: _Seen) -> None:

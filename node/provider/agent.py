@@ -242,7 +242,7 @@ class Agent:
             # 3
             self._doing(f"trains on {len(rows):,} rows")
             await self._train(held, rows, offer)
-            self._note_speed(offer)
+            self._journal.trained(offer.base_model, self._progress)
         files = self._work.adapter(held)
         if files is None:
             raise NotFound("The adapter that was committed to is not on this machine.", job=held.job)
@@ -276,12 +276,6 @@ class Agent:
             log.error("The adapter that was trained here would not pass the gate; it is thrown away. %s", fault)
             self._work.drop_adapter(held)
             raise Unavailable("The training came to an adapter that nobody may commit to.", job=held.job) from fault
-
-    def _note_speed(self, offer: Offer) -> None:
-        if self._progress:
-            known = self._journal.told.tokens_per_second
-            speed = {str(offer.base_model): self._progress.tokens_per_second}
-            self._journal.note(progress=self._progress, tokens_per_second={**known, **speed})
 
     async def _post(self, held: Held, kind: type[Any], message: Callable[[Any], Message]) -> Held:
         """The job with the message of this kind; signs it unless it was signed before, and sends it either way."""

@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 from pydantic import TypeAdapter, ValidationError
 
 from node.core.events import Progress
+from node.crypto.digest import Digest
 from node.errors import Conflict
 from node.wire.channel import wall_ms
 
@@ -50,7 +51,7 @@ class Told:
         job: the one in hand, or empty.
         doing: what is being done for it.
         progress: the last report of its training.
-        tokens_per_second: of the last training over each base model, by its digest.
+        tokens_per_second: of the trainings over each base model, by its digest; the last one counts half.
         outcomes: jobs counted by how they left.
         left: the last ones that were not delivered, the newest last.
     """
@@ -86,6 +87,14 @@ class Journal:
         now_ms = wall_ms()
         if now_ms - self.told.heard_at_ms >= HEARD_EVERY_MS:
             self.note(heard_at_ms=now_ms)
+
+    def trained(self, base_model: Digest, last: Progress | None) -> None:
+        """A training ended, and this was its last report, if it made any."""
+        speed = last.tokens_per_second if last else 0.0
+        if speed > 0:
+            known = self.told.tokens_per_second
+            mean = (known.get(str(base_model), speed) + speed) / 2
+            self.note(progress=last, tokens_per_second={**known, str(base_model): mean})
 
     def ended(self, outcome: Outcome, *left: Left) -> None:
         """No job is in hand any more; `left` says why it was not delivered."""

@@ -32,6 +32,7 @@ from node.provider.acceptance import (
 from node.provider.calls import Calls
 from node.provider.journal import Journal, Left
 from node.provider.work import Held
+from node.telemetry import logs
 from node.wire import translate
 from node.wire.channel import wall_ms
 from node.wire.hallmark.v1 import escrow_pb2, escrow_pb2_grpc, providers_pb2, providers_pb2_grpc
@@ -104,11 +105,12 @@ class Leasing:
             held = Held(translate.job_id_of(lease.job), lease.fence, read_chain(envelopes, trusted=self._coordinators))
             if held.job != held.chain.offer.link.job:
                 raise IntegrityFailure("The coordinator leased one job and sent the messages of another.")
-            reason = await self._reason_to_refuse(held, lease.trained_tokens)
-            if reason is None:
-                log.info("leased job %s: %s", held.job, _summary(held.chain, lease.trained_tokens))
-                return held  # kept from its signed terms on: until then another request returns the same lease
-            log.warning("refuses job %s. %s", held.job, reason.told)
+            with logs.about(job=held.job):
+                reason = await self._reason_to_refuse(held, lease.trained_tokens)
+                if reason is None:
+                    log.info("leased job %s: %s", held.job, _summary(held.chain, lease.trained_tokens))
+                    return held  # kept from its signed terms on: until then another request returns the same lease
+                log.warning("refuses job %s. %s", held.job, reason.told)
             self._journal.ended("refused", Left(held.job, wall_ms(), reason.told, reason.needs_minor))
 
     async def _reason_to_refuse(self, held: Held, trained_tokens: int) -> Reason | None:

@@ -53,8 +53,8 @@ def lease_job(
     """What this provider should work on next, or None.
 
     1. The job that it holds already and has not countersigned: the same lease, however often it asks.
-    2. A job that it countersigned and fell silent at: a new lease, so that a restarted worker can go on. The fence
-       of the worker before it is stale from then on.
+    2. A job over one of these base models that it countersigned and fell silent at: a new lease, so that a restarted
+       worker can go on. The fence of the worker before it is stale from then on.
     3. The oldest open job over one of these base models that pays enough.
 
     Args:
@@ -65,7 +65,7 @@ def lease_job(
         unit.providers.seen(caller, now_ms)
         lease = _held(unit, caller, declined, now_ms)
         if lease is None:
-            job = _fallen_silent(unit, caller, declined, now_ms) or _open(
+            job = _fallen_silent(node, unit, caller, base_models, declined, now_ms) or _open(
                 node, unit, caller, base_models, declined, least_price_minor_per_1000_tokens
             )
             lease = unit.leases.grant(job.id, caller, now_ms + LEASE_MS) if job else None
@@ -145,11 +145,19 @@ def _held(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int)
     return next((lease for lease in held if lease.job not in declined), None)
 
 
-def _fallen_silent(unit: UnitOfWork, caller: str, declined: Collection[str], now_ms: int) -> Job | None:
+def _fallen_silent(
+    node: Node,
+    unit: UnitOfWork,
+    caller: str,
+    base_models: Sequence[Digest],
+    declined: Collection[str],
+    now_ms: int,
+) -> Job | None:
     mine = JobFilter(provider=caller, states=PROVIDERS_TURN)
     for job in unit.jobs.page(mine, after="", limit=MOST_PASSED_OVER):
         lease = unit.leases.current(job.id)
-        if job.id not in declined and lease and lease.until_ms <= now_ms:
+        lapsed = job.id not in declined and lease and lease.until_ms <= now_ms
+        if lapsed and record.chain_of(node, unit, job.id).offer.base_model in base_models:
             return job
     return None
 

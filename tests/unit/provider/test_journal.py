@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from node.core.events import Progress
+from node.crypto.digest import digest
 from node.errors import Conflict
 from node.provider import journal
 from node.provider.journal import MOST_LEFT, Left, Told
 from node.provider.metrics import JournalCollector
+
+MODEL = digest("test", b"model")
 
 
 def test_what_was_noted_is_read_again(tmp_path: Path) -> None:
@@ -36,6 +39,14 @@ def test_a_job_that_left_is_counted_and_no_longer_in_hand(tmp_path: Path) -> Non
     assert told.outcomes == {"delivered": 1, "refused": MOST_LEFT + 1}
     assert len(told.left) == MOST_LEFT
     assert told.left[-1] == Left(f"job-{MOST_LEFT}", MOST_LEFT, "Too slow.")
+
+
+def test_a_provider_learns_how_fast_it_is_from_every_training(tmp_path: Path) -> None:
+    with journal.opened(tmp_path) as opened:
+        for speed in (200.0, 100.0, 0.0):
+            opened.trained(MODEL, Progress(9, 9, 5.0, 0.5, speed))
+        opened.trained(MODEL, None)
+        assert opened.told.tokens_per_second == {str(MODEL): 150.0}
 
 
 def test_a_loss_that_is_no_number_is_no_obstacle(tmp_path: Path) -> None:

@@ -107,6 +107,16 @@ def test_a_job_whose_provider_fell_silent_comes_back_to_it_alone_with_a_new_fenc
     world.advance_to(State.SETTLED)
 
 
+def test_a_silent_job_comes_back_to_no_worker_that_lacks_its_model(world: World) -> None:
+    world.advance_to(State.TRAINING)
+    pass_time(world, LEASE_MS)
+    other_model = digest("test", b"another model")
+    assert dispatch.lease_job(world.node, world.provider.public.key_id, [other_model]) is None
+    leased = ask(world)
+    assert leased is not None
+    assert leased.lease.fence == world.fence + 1
+
+
 def test_heartbeats_keep_a_countersigned_job_and_no_other(world: World) -> None:
     world.advance_to(State.COMMITTED)
     world.lease()
