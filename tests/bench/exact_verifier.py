@@ -204,12 +204,12 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.update(QUIET_WORKER)  # before torch, in every process that is started
     with tempfile.TemporaryDirectory(prefix="hallmark-exact-") as scratch:
-        tiny = Path(scratch, "tiny-llama")
-        apart(write_tiny_llama, tiny)
-        rest = -(-options.cases // PROMPTS) - options.large
-        model = local_model(tiny)
-        strong = replace(bench_training(model, 8), learning_rate_ppm=10_000)
-        plans = [Plan("tiny Llama", model, strong, 4, rest, options.shuffles)]
+        plans = []
+        if rest := -(-options.cases // PROMPTS) - options.large:
+            apart(write_tiny_llama, Path(scratch, "tiny-llama"))
+            model = local_model(Path(scratch, "tiny-llama"))
+            strong = replace(bench_training(model, 8), learning_rate_ppm=10_000)
+            plans.append(Plan("tiny Llama", model, strong, 4, rest, options.shuffles))
         if options.large:
             model = base_model(settings.load(), options.model, print)
             plans.append(Plan("SmolLM2", model, bench_training(model, 8), 4, options.large, options.shuffles))
