@@ -20,44 +20,28 @@ from typing import Any
 
 import grpc
 
-from node.core import dataset
 from node.core.adapter import adapter_identity
 from node.core.capabilities import Capabilities, Machine
 from node.core.events import Progress
 from node.core.job import State
-from node.core.manifest import SALT_BYTES, data_tree
 from node.core.messages import AdapterCommit, Commit, DataReceipt, Message, Offer, Terms, accept, seal
 from node.core.rows import Row
-from node.crypto.digest import Digest, file_digest
 from node.crypto.signing import PrivateKey, PublicKey
-from node.errors import (
-    Conflict,
-    HallmarkError,
-    IntegrityFailure,
-    InvalidInput,
-    NotFound,
-    Unavailable,
-)
+from node.errors import Conflict, HallmarkError, IntegrityFailure, InvalidInput, NotFound, Unavailable
 from node.ports.fine_tuner import FineTuner
 from node.provider.calls import Calls
 from node.provider.journal import Journal, Left
 from node.provider.leasing import Leasing, Trainable
+from node.provider.transfer import digest_of, download_rows, upload
 from node.provider.work import Held, Work
 from node.telemetry import logs
 from node.wire import translate
 from node.wire.channel import wall_ms
-from node.wire.hallmark.v1 import (
-    common_pb2,
-    providers_pb2,
-    providers_pb2_grpc,
-    uploads_pb2,
-    uploads_pb2_grpc,
-)
+from node.wire.hallmark.v1 import common_pb2, providers_pb2, providers_pb2_grpc, uploads_pb2_grpc
 from node.wire.providers import capabilities_to_wire
 
 log = logging.getLogger(__name__)
 
-PIECE_BYTES = 4 << 20
 POLL_SECONDS = 1.0
 #: How soon the agent learns that it shall stop.
 BEAT_SECONDS = 2.0
@@ -237,7 +221,7 @@ class Agent:
         if not held.has(AdapterCommit) and self._work.adapter(held) is None:
             # 2
             self._doing("fetches the data")
-            rows = await self._rows(held, commit)
+            rows = await download_rows(self._calls, self._providers, held, self._work.data_file(held))
             held = await self._post(held, DataReceipt, lambda chain: DataReceipt(chain.next_link(), commit.data_root))
             # 3
             self._doing(f"trains on {len(rows):,} rows")
@@ -247,7 +231,7 @@ class Agent:
         if files is None:
             raise NotFound("The adapter that was committed to is not on this machine.", job=held.job)
         # 4
-        digests = {name: _digest_of(file) for name, file in files.items()}
+        digests = {name: digest_of(file) for name, file in files.items()}
         digest = adapter_identity(digests)
         self._doing(f"commits to adapter {digest}")
         if not held.has(AdapterCommit):
@@ -256,7 +240,7 @@ class Agent:
         # 5
         self._doing("uploads the adapter")
         for name, file in files.items():
-            await self._upload(file, digests[name])
+            await upload(self._calls, self._uploads, file, digests[name])
         handed_in = [
             common_pb2.File(name=name, digest=str(digests[name]), size_bytes=file.stat().st_size)
             for name, file in files.items()
@@ -294,21 +278,6 @@ class Agent:
         await self._calls.call(self._providers.PostMessage, request)
         return held
 
-    async def _rows(self, held: Held, commit: Commit) -> tuple[Row, ...]:
-        file = self._work.data_file(held)
-        await self._calls.repeated(lambda: self._download(held, file))
-        try:
-            return _checked_rows(file.read_bytes(), commit)
-        except HallmarkError:
-            file.unlink()
-            raise
-
-    async def _download(self, held: Held, file: Path) -> None:
-        with file.open("ab") as out:
-            request = providers_pb2.DownloadTrainingDataRequest(job=held.name, fence=held.fence, offset=out.tell())
-            async for chunk in self._providers.DownloadTrainingData(request):
-                out.write(chunk.data)
-
     async def _train(self, held: Held, rows: tuple[Row, ...], offer: Offer) -> None:
         training = asyncio.create_task(
             asyncio.to_thread(
@@ -331,39 +300,3 @@ class Agent:
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress
-
-    async def _upload(self, file: Path, digest: Digest) -> None:
-        request = uploads_pb2.CreateUploadRequest(digest=str(digest), size_bytes=file.stat().st_size)
-        upload = await self._calls.call(self._uploads.CreateUpload, request)
-        with file.open("rb") as data:
-            while not upload.complete:
-                data.seek(upload.received_bytes)
-                piece = uploads_pb2.WriteUploadRequest(
-                    name=upload.name, offset=upload.received_bytes, data=data.read(PIECE_BYTES)
-                )
-                upload = await self._calls.call(self._uploads.WriteUpload, piece)
-
-
-def _digest_of(file: Path) -> Digest:
-    with file.open("rb") as data:
-        return file_digest(data)
-
-
-def _checked_rows(data: bytes, commit: Commit) -> tuple[Row, ...]:
-    """The rows that were downloaded. Raises IntegrityFailure unless they are those committed to."""
-    salt_seed_hex, _, lines = data.partition(b"\n")
-    try:
-        salt_seed = bytes.fromhex(salt_seed_hex.decode("ascii"))
-    except ValueError as fault:
-        raise IntegrityFailure("The training data does not start with its salt seed.") from fault
-    if len(salt_seed) != SALT_BYTES:
-        raise IntegrityFailure("The salt seed has another length.", expected=SALT_BYTES, actual=len(salt_seed))
-    rows = dataset.parse(lines)
-    root = data_tree(rows, salt_seed).root
-    if root != commit.data_root or len(rows) != commit.rows:
-        raise IntegrityFailure(
-            "The training data is not what the coordinator committed to.",
-            expected=str(commit.data_root),
-            actual=str(root),
-        )
-    return rows

@@ -179,7 +179,7 @@ async def test_a_finished_adapter_is_not_trained_again(scene: Scene, monkeypatch
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(Agent, "_upload", nothing_more)
+        patched.setattr(agents, "upload", nothing_more)
         working = asyncio.create_task(scene.run())
         await asyncio.wait_for(stopped.wait(), SECONDS)
         await interrupted(working)
