@@ -60,6 +60,8 @@ STOPPED_SECONDS = 120
 #: Connections of one process.
 POOL_SIZE = 32
 
+#: What a connection to SQLite remembers of itself: whether it refuses to write.
+_READ_ONLY = "read_only"
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -110,7 +112,12 @@ def engine_at(url: str) -> Engine:
         ) from fault
     server = given.get_backend_name() != "sqlite"
     try:  # a file breaks no connections: asking it first would cost a settlement a twentieth of its time
-        engine = sqlalchemy.create_engine(given.set(drivername=driver), pool_size=POOL_SIZE, pool_pre_ping=server)
+        engine = sqlalchemy.create_engine(
+            given.set(drivername=driver),
+            pool_size=POOL_SIZE,
+            pool_pre_ping=server,
+            pool_use_lifo=True,  # the connection that was used last knows most of the file and of the statements
+        )
     except ImportError as fault:
         raise NotInstalled(f"{driver} is not installed.", fix="Install hallmark-node[postgres].") from fault
     if given.get_backend_name() == "sqlite":
@@ -137,8 +144,10 @@ def _configure_postgresql(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Past SQLAlchemy, which would take as long to say this as the driver takes for three queries."""
-    cursor, read_only = connection.connection.cursor(), _is_read_only(connection)
-    cursor.execute(f"PRAGMA query_only={read_only:d}")
+    cursor, read_only, known = connection.connection.cursor(), _is_read_only(connection), connection.connection.info
+    if known.get(_READ_ONLY) is not read_only:
+        cursor.execute(f"PRAGMA query_only={read_only:d}")
+        known[_READ_ONLY] = read_only
     cursor.execute("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
