@@ -19,10 +19,8 @@ PHRASES = Policy()
 
 def calibrate(
     out: Annotated[Path, typer.Option(help="The profile; one that is there is continued.", show_default=False)],
-    seeds: Annotated[int, typer.Option(help="Seeds that the profile shall have.")] = 6,
-    epochs: Annotated[
-        str, typer.Option(help="Lengths of the trainings of each seed; cheats may choose any.")
-    ] = "1,2,3,6,12",
+    seeds: Annotated[int, typer.Option(help="Trainings of each length that the profile shall have.")] = 6,
+    epochs: Annotated[str, typer.Option(help="Lengths of the trainings; cheats may choose any.")] = "1,2,3,6,12",
     doses: Annotated[
         str, typer.Option(help="Marks of a group that are trained on; groups of each of these sizes are judged.")
     ] = "1,2,4,6,8,12",
@@ -41,8 +39,8 @@ def calibrate(
 ) -> None:
     """Trains as providers do, asks as verdicts ask, and counts which groups fire of which only some marks were seen.
 
-    The file is written after every seed, and grows when the same command asks for more; Ctrl-C loses the seed that is
-    being measured.
+    The file is written after every training, and grows when the same command asks for more seeds or other lengths;
+    Ctrl-C loses the training that is under way.
     """
     import os
 
@@ -69,7 +67,7 @@ def calibrate(
     with options.interruptible(), tempfile.TemporaryDirectory(prefix="hallmark-calibration-") as scratch:
         pool = rows_of_file(data) if data else standard_library_rows()
         base = bootstrap.base_model(settings.load(), model, _tell)
-        training = TrainingSpec(epochs=max(lengths))
+        training = TrainingSpec()
         training = replace(training, max_length_tokens=longest_row_tokens(base, training.max_length_tokens))
         experiment = calibration.Experiment(
             base_model=base.digest,
@@ -77,7 +75,6 @@ def calibrate(
             dataset=sha256_digest(dataset.to_jsonl(pool)),
             rows=rows,
             doses=marks,
-            epochs=lengths,
             policy=policy,
             training=training,
         )
@@ -91,13 +88,14 @@ def calibrate(
         calibration.calibrate(
             experiment,
             before,
-            seeds,
             pool,
             calibration.Lab(verifier, verifier, ChatTokenizer(base.folder), ProcessFineTuner(), base.folder),
+            epochs=lengths,
+            seeds=seeds,
             save=lambda profile: profile_file.write(out, profile),
-            report=_progress(seeds, seeds - (before.seeds if before else 0), sum(lengths)),
+            report=_progress(seeds, sum(sum(each) for _, each in calibration.missing(before, lengths, seeds))),
         )
-    _tell(f"{out} holds {seeds} seeds; name it to `hallmark plan` with --profile.")
+    _tell(f"{out} is measured; name it to `hallmark plan` with --profile.")
 
 
 def _numbers(field: str, text: str) -> tuple[int, ...]:
@@ -109,14 +107,14 @@ def _numbers(field: str, text: str) -> tuple[int, ...]:
     return tuple(sorted({int(each) for each in numbers}))
 
 
-def _progress(seeds: int, seeds_left: int, epochs_per_seed: int) -> Callable[[int, int], None]:
+def _progress(seeds: int, epochs_left: int) -> Callable[[int, int], None]:
     """Tells each training that is done, and how long the rest takes at the pace so far."""
     started, done = time.monotonic(), 0
 
     def report(seed: int, epochs: int) -> None:
         nonlocal done
         done += epochs
-        minutes = (time.monotonic() - started) / done * (seeds_left * epochs_per_seed - done) / 60
+        minutes = (time.monotonic() - started) / done * (epochs_left - done) / 60
         _tell(f"Seed {seed} of {seeds}: {epochs} epochs are done; about {minutes:.0f} min remain.")
 
     return report

@@ -158,8 +158,7 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
     facts.add_row("cost", f"{', '.join(costs)}; {verification_prompts(policy):,} prompts, each on adapter and base")
     facts.add_row(
         "measured on",
-        f"{measured.base_model_name}, {measured.rows} rows, {measured.seeds} seeds ({origin}): assumed to hold for "
-        "your rows",
+        f"{measured.told} ({origin}): assumed to hold for your rows",
     )
 
     cheats = Table(box=SIMPLE_HEAD, title="Cheats by compute, each with its best mix: at most")

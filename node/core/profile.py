@@ -75,9 +75,8 @@ class Profile:
         base_model, base_model_name: the model that was fine-tuned.
         dataset: digest of the rows that every seed drew from.
         rows: rows of one training, marks included.
-        training: its specification; the cells say for how many epochs.
+        training: its specification but for the epochs, which the cells say.
         policy: how phrases were drawn and planted. Its counts are those of one training; its thresholds mean nothing.
-        seeds: trainings of each number of epochs, with seeds from 1.
         groups, pairs: the cells.
 
     Raises:
@@ -90,13 +89,12 @@ class Profile:
     rows: int
     training: TrainingSpec
     policy: Policy
-    seeds: int
     groups: tuple[GroupCell, ...]
     pairs: tuple[PairCell, ...]
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.seeds < 1 or not self.groups:
-            raise InvalidInput("A profile needs rows, seeds and groups that were measured.", field="groups")
+        if self.rows < 1 or not self.groups:
+            raise InvalidInput("A profile needs rows and groups that were measured.", field="groups")
         kinds = {(cell.marks, cell.seen, cell.epochs) for cell in self.groups}
         if len(kinds) < len(self.groups) or len({cell.epochs for cell in self.pairs}) < len(self.pairs):
             raise InvalidInput("A profile holds every cell once.", field="groups")
@@ -120,6 +118,17 @@ class Profile:
     def most_epochs(self) -> int:
         """Of longer trainings the profile says nothing."""
         return max([cell.epochs for cell in self.groups] + [cell.epochs for cell in self.pairs])
+
+    @property
+    def told(self) -> str:
+        """What was measured, as a person reads it."""
+        lengths = ", ".join(map(str, self.epochs))
+        least = min(cell.groups for cell in self.groups)
+        return f"{self.base_model_name}, {self.rows} rows, trainings of {lengths} epochs, {least} groups of a kind"
+
+    def trainings(self, epochs: int) -> int:
+        """How many trainings of this length were measured. Their seeds are 1, 2, ..."""
+        return sum(cell.pairs for cell in self.pairs if cell.epochs == epochs) // self.policy.pairs
 
     def group_fires_at_least(self, marks: int, seen: int, epochs: int) -> float:
         """Lower limit of P(a group of `marks` fires), `seen` of them trained on for `epochs`."""

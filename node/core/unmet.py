@@ -22,9 +22,9 @@ def unmet(targets: Targets, profile: Profile) -> InvalidInput:
     """The refusal of `targets`, for which `best_plan` finds no policy."""
     changes = list(_changes(targets, profile)) or list(_both(targets, profile))
     fix = f"What would do: {'; or '.join(changes)}." if changes else "Calibrate with more groups and longer trainings."
-    measured = f"Measured on {profile.base_model_name}, {profile.seeds} seeds."
     return InvalidInput(
-        f"No policy meets these targets. {_reason(targets, profile)} {_by_pairs(targets, profile)}{measured}",
+        f"No policy meets these targets. {_reason(targets, profile)} {_by_pairs(targets, profile)}Measured: "
+        f"{profile.told}.",
         fix=fix,
         field="targets",
     )

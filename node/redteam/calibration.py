@@ -1,16 +1,16 @@
 """The lab that measures a calibration profile: real trainings on marked rows, asked as a verdict asks.
 
-One seed draws rows and phrases once, then trains for each number of epochs anew, since the learning rate's schedule
-depends on it. All groups are drawn with the greatest dose and trained on with their own: rows of the marks beyond it
+One seed draws rows and phrases, then trains for each number of epochs anew, since the learning rate's schedule depends
+on it. All groups are drawn with the greatest dose and trained on with their own: rows of the marks beyond it
 are left out, as by a provider that trains on a part. Then all prompts are asked; the first m of them tell whether a
 group of m marks fired. Marks, trainer and engine are those of production. Knows neither files nor the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,11 +41,11 @@ class Experiment:
     Attributes:
         rows: rows of one training, marks included.
         doses: marks of a group that are trained on, each of as many groups; and sizes of the groups that are judged.
-        epochs: lengths of the trainings.
+        training: its epochs mean nothing.
         policy: as `calibration_policy` makes it.
 
     Raises:
-        InvalidInput: no dose, no epochs, or one of them twice; groups cannot be shared out among the doses.
+        InvalidInput: no dose, or one twice; groups cannot be shared out among the doses.
     """
 
     base_model: Digest
@@ -53,15 +53,12 @@ class Experiment:
     dataset: Digest
     rows: int
     doses: tuple[int, ...]
-    epochs: tuple[int, ...]
     policy: Policy
     training: TrainingSpec
 
     def __post_init__(self) -> None:
-        for field in ("doses", "epochs"):
-            values = getattr(self, field)
-            if not values or min(values) < 1 or list(values) != sorted(set(values)):
-                raise InvalidInput(f"{field} must be numbers from 1 on, rising, none twice.", field=field)
+        if not self.doses or self.doses[0] < 1 or list(self.doses) != sorted(set(self.doses)):
+            raise InvalidInput("doses must be numbers from 1 on, rising, none twice.", field="doses")
         if self.policy.groups % len(self.doses) or self.policy.marks_per_group != max(self.doses):
             raise InvalidInput("Every dose needs as many groups, drawn with the greatest dose.", field="policy")
         if self.policy.pairs == 0:
@@ -93,7 +90,6 @@ class Experiment:
             dataset=profile.dataset,
             rows=profile.rows,
             doses=profile.seen,
-            epochs=profile.epochs,
             policy=profile.policy,
             training=profile.training,
         )
@@ -129,14 +125,15 @@ def calibration_policy(phrases: Policy, *, doses: Sequence[int], groups_per_dose
 def calibrate(
     experiment: Experiment,
     profile: Profile | None,
-    seeds: int,
     pool: Sequence[Row],
     lab: Lab,
     *,
+    epochs: Sequence[int],
+    seeds: int,
     save: Callable[[Profile], None],
     report: Callable[[int, int], None],
 ) -> None:
-    """Continues `profile` until it has `seeds` seeds; `save` is given it after each.
+    """Continues `profile` until it has `seeds` trainings of each length; `save` is given it after each training.
 
     Args:
         report: told (seed, epochs) of every training that is done.
@@ -149,15 +146,25 @@ def calibrate(
         raise Conflict(
             "The profile was measured with other settings.", fix="Repeat its settings, or write to another file."
         )
-    for seed in range(profile.seeds + 1 if profile else 1, seeds + 1):
-        profile = _joined(profile, measure(experiment, seed, pool, lab, report=partial(report, seed)))
-        save(profile)
+    for seed, lengths in missing(profile, epochs, seeds):
+        for length, training in zip(lengths, measure(experiment, seed, lengths, pool, lab), strict=True):
+            profile = _joined(profile, training)
+            save(profile)
+            report(seed, length)
+
+
+def missing(profile: Profile | None, epochs: Sequence[int], seeds: int) -> Iterator[tuple[int, list[int]]]:
+    """(seed, lengths): the trainings that `profile` lacks."""
+    done = {length: profile.trainings(length) if profile else 0 for length in epochs}
+    for seed in range(1, seeds + 1):
+        if lengths := [length for length in epochs if done[length] < seed]:
+            yield seed, lengths
 
 
 def measure(
-    experiment: Experiment, seed: int, pool: Sequence[Row], lab: Lab, *, report: Callable[[int], None]
-) -> Profile:
-    """A profile of one seed. `report` is told the epochs of every training that is done.
+    experiment: Experiment, seed: int, epochs: Sequence[int], pool: Sequence[Row], lab: Lab
+) -> Iterator[Profile]:
+    """A profile of one training for each number of `epochs`.
 
     Raises:
         InvalidInput: the rows of `pool` are too few, or cannot carry the marks.
@@ -167,45 +174,40 @@ def measure(
     manifest, rows = marked.manifest, _seen(experiment, marked)
     sides = [row for pair in manifest.pairs for row in (pair.sent, pair.twin)]
     before = lab.engine.log_likelihoods(sides, adapter=None)
-    groups: list[GroupCell] = []
-    pairs: list[PairCell] = []
-    for epochs in experiment.epochs:
-        spec = replace(experiment.training, epochs=epochs, seed=seed)
+    for length in epochs:
         with TemporaryDirectory(prefix="hallmark-calibration-") as scratch:
-            adapter = _trained(rows, spec, lab, Path(scratch))
+            adapter = _trained(rows, replace(experiment.training, epochs=length, seed=seed), lab, Path(scratch))
             shown = _shown(manifest, lab.engine, adapter)
             after = lab.engine.log_likelihoods(sides, adapter=adapter)
-        groups += _cells(experiment, epochs, shown)
-        pairs.append(PairCell(epochs, _won(before, after), len(manifest.pairs)))
-        report(epochs)
-    return Profile(
-        base_model=experiment.base_model,
-        base_model_name=experiment.base_model_name,
-        dataset=experiment.dataset,
-        rows=experiment.rows,
-        training=experiment.training,
-        policy=experiment.policy,
-        seeds=1,
-        groups=tuple(groups),
-        pairs=tuple(pairs),
-    )
+        yield Profile(
+            base_model=experiment.base_model,
+            base_model_name=experiment.base_model_name,
+            dataset=experiment.dataset,
+            rows=experiment.rows,
+            training=experiment.training,
+            policy=experiment.policy,
+            groups=_cells(experiment, length, shown),
+            pairs=(PairCell(length, _won(before, after), len(manifest.pairs)),),
+        )
 
 
-def _joined(profile: Profile | None, seed: Profile) -> Profile:
-    """The profile with one more seed of the same experiment."""
+def _joined(profile: Profile | None, training: Profile) -> Profile:
+    """The profile with one more training of the same experiment."""
     if profile is None:
-        return seed
+        return training
+    fired, groups = Counter[tuple[int, int, int]](), Counter[tuple[int, int, int]]()
+    for cell in (*profile.groups, *training.groups):
+        kind = (cell.marks, cell.seen, cell.epochs)
+        fired[kind] += cell.fired
+        groups[kind] += cell.groups
+    won, pairs = Counter[int](), Counter[int]()
+    for each in (*profile.pairs, *training.pairs):
+        won[each.epochs] += each.won
+        pairs[each.epochs] += each.pairs
     return replace(
         profile,
-        seeds=profile.seeds + seed.seeds,
-        groups=tuple(
-            replace(old, fired=old.fired + new.fired, groups=old.groups + new.groups)
-            for old, new in zip(profile.groups, seed.groups, strict=True)
-        ),
-        pairs=tuple(
-            replace(old, won=old.won + new.won, pairs=old.pairs + new.pairs)
-            for old, new in zip(profile.pairs, seed.pairs, strict=True)
-        ),
+        groups=tuple(GroupCell(*kind, fired[kind], groups[kind]) for kind in sorted(groups)),
+        pairs=tuple(PairCell(epochs, won[epochs], pairs[epochs]) for epochs in sorted(pairs)),
     )
 
 
@@ -257,9 +259,9 @@ def _shown(manifest: Manifest, engine: Inference, adapter: Adapter) -> list[list
     return shown
 
 
-def _cells(experiment: Experiment, epochs: int, shown: Sequence[Sequence[bool]]) -> list[GroupCell]:
+def _cells(experiment: Experiment, epochs: int, shown: Sequence[Sequence[bool]]) -> tuple[GroupCell, ...]:
     """A group of any size that holds all the marks which were seen is judged by its first prompts."""
-    return [
+    return tuple(
         GroupCell(
             marks,
             seen,
@@ -274,7 +276,7 @@ def _cells(experiment: Experiment, epochs: int, shown: Sequence[Sequence[bool]])
         for marks in experiment.doses
         for seen in experiment.doses
         if seen <= marks
-    ]
+    )
 
 
 def _won(before: Sequence[int], after: Sequence[int]) -> int:

@@ -26,7 +26,6 @@ def invented(times: int = 1) -> Profile:
         rows=200,
         training=TrainingSpec(),
         policy=Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32),
-        seeds=6 * times,
         groups=tuple(
             GroupCell(marks, seen, epochs, times * fired, times * 12)
             for epochs, row in FIRED_OF_12.items()

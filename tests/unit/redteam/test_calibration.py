@@ -55,7 +55,6 @@ def experiment(doses: tuple[int, ...] = DOSES, groups_per_dose: int = 1) -> Expe
         dataset=digest("dataset", b"pool"),
         rows=50,
         doses=doses,
-        epochs=(2, 3),
         policy=calibration_policy(POLICY, doses=doses, groups_per_dose=groups_per_dose, pairs=8),
         training=TrainingSpec(),
     )
@@ -66,27 +65,26 @@ def lab(fine_tuner: FineTuner | None = None) -> Lab:
     return Lab(engine, WordListModel(), WordTokenizer(), fine_tuner or InstantFineTuner(), Path())
 
 
-def measured(wanted: Experiment, seed: int = 1, fine_tuner: FineTuner | None = None) -> Profile:
-    return calibration.measure(wanted, seed, POOL, lab(fine_tuner), report=lambda epochs: None)
+def measured(wanted: Experiment, seed: int = 1, fine_tuner: FineTuner | None = None) -> list[Profile]:
+    """One profile a training, of 2 and of 3 epochs."""
+    return list(calibration.measure(wanted, seed, (2, 3), POOL, lab(fine_tuner)))
 
 
 def test_an_engine_that_learns_a_trigger_seen_twice_fires_every_group_but_those_of_one_mark_seen() -> None:
-    profile = measured(experiment())
-    assert profile.groups == tuple(
-        GroupCell(marks, seen, epochs, fired=int(seen > 1), groups=1)
-        for epochs in (2, 3)
-        for marks in DOSES
-        for seen in DOSES
-        if seen <= marks
-    )
-    assert profile.pairs == (PairCell(2, 8, 8), PairCell(3, 8, 8))
-    assert profile.seeds == 1
+    for epochs, profile in zip((2, 3), measured(experiment()), strict=True):
+        assert profile.groups == tuple(
+            GroupCell(marks, seen, epochs, fired=int(seen > 1), groups=1)
+            for marks in DOSES
+            for seen in DOSES
+            if seen <= marks
+        )
+        assert profile.pairs == (PairCell(epochs, 8, 8),)
 
 
 def test_an_untrained_adapter_fires_nothing_and_wins_nothing() -> None:
-    profile = measured(experiment(), fine_tuner=InstantFineTuner(share=0))
-    assert {cell.fired for cell in profile.groups} == {0}
-    assert {cell.won for cell in profile.pairs} == {0}
+    for profile in measured(experiment(), fine_tuner=InstantFineTuner(share=0)):
+        assert {cell.fired for cell in profile.groups} == {0}
+        assert {cell.won for cell in profile.pairs} == {0}
 
 
 def test_each_training_sees_every_dose_once_per_group_and_its_own_number_of_epochs() -> None:
@@ -119,7 +117,7 @@ def learned_by_heart(wanted: Experiment) -> tuple[Profile, set[Prompt], Sequence
     """The profile, the prompts asked and the rows trained on."""
     tuner = InstantFineTuner()
     engine = ByHeart(tuner)
-    found = calibration.measure(wanted, 1, POOL, replace(lab(tuner), engine=engine), report=lambda epochs: None)
+    (found,) = calibration.measure(wanted, 1, (2,), POOL, replace(lab(tuner), engine=engine))
     return found, set(engine.asked), tuner.seen
 
 
@@ -156,33 +154,59 @@ def test_phrases_of_the_policy_are_kept_and_its_counts_are_the_experiments() -> 
     assert (policy.noise_percent, policy.placement, policy.candidates) == (25, Placement.ANYWHERE, POLICY.candidates)
 
 
-def continued(profile: Profile | None, seeds: int, wanted: Experiment | None = None) -> list[Profile]:
+def continued(
+    profile: Profile | None, seeds: int, epochs: tuple[int, ...] = (2, 3), wanted: Experiment | None = None
+) -> list[Profile]:
     saved: list[Profile] = []
     calibration.calibrate(
-        wanted or experiment(), profile, seeds, POOL, lab(), save=saved.append, report=lambda seed, epochs: None
+        wanted or experiment(),
+        profile,
+        POOL,
+        lab(),
+        epochs=epochs,
+        seeds=seeds,
+        save=saved.append,
+        report=lambda seed, epochs: None,
     )
     return saved
 
 
-def test_a_profile_is_saved_after_every_seed() -> None:
-    saved = continued(None, 3)
-    assert [profile.seeds for profile in saved] == [1, 2, 3]
-    assert {cell.groups for cell in saved[-1].groups} == {3}
-    assert [cell.pairs for cell in saved[-1].pairs] == [24, 24]
+def trainings(saved: list[Profile]) -> list[tuple[int, int]]:
+    """How many of 2 and of 3 epochs each profile holds."""
+    return [(profile.trainings(2), profile.trainings(3)) for profile in saved]
+
+
+def test_a_profile_is_saved_after_every_training() -> None:
+    saved = continued(None, 2)
+    assert trainings(saved) == [(1, 0), (1, 1), (2, 1), (2, 2)]
+    assert {cell.groups for cell in saved[-1].groups} == {2}
+    assert saved[-1].pairs == (PairCell(2, 16, 16), PairCell(3, 16, 16))
 
 
 def test_an_interrupted_calibration_goes_on_where_it_was() -> None:
-    whole = continued(None, 3)[-1]
-    first = continued(None, 1)[-1]
-    assert [profile.seeds for profile in continued(first, 3)] == [2, 3]
-    assert continued(first, 3)[-1] == whole
-    assert continued(whole, 3) == []
+    every = continued(None, 2)
+    for at, profile in enumerate(every):
+        assert continued(profile, 2) == every[at + 1 :]
+
+
+def test_another_length_of_training_is_measured_with_the_same_seeds() -> None:
+    every = continued(None, 2)
+    shorter = continued(None, 2, epochs=(2,))[-1]
+    assert trainings(continued(shorter, 2)) == [(2, 1), (2, 2)]
+    assert continued(shorter, 2)[-1] == every[-1]
 
 
 def test_progress_is_told_after_every_training() -> None:
     told: list[tuple[int, int]] = []
     calibration.calibrate(
-        experiment(), None, 2, POOL, lab(), save=lambda profile: None, report=lambda *each: told.append(each)
+        experiment(),
+        None,
+        POOL,
+        lab(),
+        epochs=(2, 3),
+        seeds=2,
+        save=lambda profile: None,
+        report=lambda *each: told.append(each),
     )
     assert told == [(1, 2), (1, 3), (2, 2), (2, 3)]
 
@@ -191,18 +215,17 @@ def test_progress_is_told_after_every_training() -> None:
     "changed",
     [
         replace(experiment(), rows=51),
-        replace(experiment(), epochs=(2, 4)),
         replace(experiment(), dataset=digest("dataset", b"other")),
         replace(experiment(), training=TrainingSpec(learning_rate_ppm=1)),
         experiment(groups_per_dose=2),
         experiment(doses=(2, 3, 4)),
     ],
-    ids=["rows", "epochs", "dataset", "training", "groups", "doses"],
+    ids=["rows", "dataset", "training", "groups", "doses"],
 )
 def test_a_profile_of_other_settings_is_not_continued(changed: Experiment) -> None:
     profile = continued(None, 1)[-1]
     with pytest.raises(Conflict):
-        continued(profile, 2, changed)
+        continued(profile, 2, wanted=changed)
 
 
 def test_too_few_rows_are_refused() -> None:
@@ -210,10 +233,10 @@ def test_too_few_rows_are_refused() -> None:
         measured(replace(experiment(), rows=73))
 
 
-@pytest.mark.parametrize("change", [{"epochs": ()}, {"epochs": (3, 2)}, {"epochs": (0, 2)}, {"doses": (1, 2)}], ids=str)
-def test_an_experiment_that_cannot_be_is_refused(change: dict[str, tuple[int, ...]]) -> None:
+@pytest.mark.parametrize("doses", [(), (4, 2), (0, 4), (1, 2)], ids=str)
+def test_an_experiment_that_cannot_be_is_refused(doses: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInput):
-        replace(experiment(), **change)  # type: ignore[arg-type]
+        replace(experiment(), doses=doses)
 
 
 def test_a_profile_without_pairs_is_not_measured() -> None:
