@@ -77,7 +77,8 @@ def verify(
     The adapter passes the job's gate first. One of another rank, alpha or other targets is asked all the same, and is
     said to be one that the job would not have taken.
 
-    Exit code 0: ACCEPT, and the job would have taken it; of several adapters the last one counts. 1: anything else.
+    Exit code 0: ACCEPT, and the job would have taken it. 1: another verdict, or the job would not have taken it. Of
+    several adapters the last one counts.
 
     Example: hallmark verify --adapter my-adapter --manifest reveal.json
     """

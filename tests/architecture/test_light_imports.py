@@ -57,6 +57,7 @@ def loaded_by(code: str) -> set[str]:
         ["--version"],
         *([name, "--help"] for name in ("demo", "plan", "calibrate", "vet", "verify", "init", "admit")),
         ["receipt", "verify", "--help"],
+        ["bench", "verifier", "--help"],
         *([name, "--help"] for name in ("data", "job", "account")),
         ["job", "create", "--help"],
         *([name, "run", "--help"] for name in ("coordinator", "provider")),

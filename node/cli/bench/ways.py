@@ -21,6 +21,7 @@ from node.cli.quiet import hushed
 from node.core.marks import fires
 from node.models.base import read_json_object
 from node.models.chat import ChatTokenizer
+from node.ports.inference import Adapter
 
 #: Tokens that one matrix product of the rate's measurement takes in: those of one step of the engine.
 GEMM_TOKENS = 1024
@@ -149,7 +150,7 @@ def by_verifier(task: Task, growth: Sequence[int], growth_prompts: int, scratch:
     return Verified(timed, sum(each.arbitrated for each in found), verdict_seconds, tuple(grown))
 
 
-def random_adapter(task: Task, folder: Path, seed: int) -> Any:
+def random_adapter(task: Task, folder: Path, seed: int) -> Adapter:
     """An adapter that learned nothing and changes every answer."""
     from node.models.lora import lora_shapes
     from node.verifier.canary import make_canary
