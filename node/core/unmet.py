@@ -81,7 +81,7 @@ def _by_pairs(targets: Targets, profile: Profile) -> str:
         return ""
     return (
         f"Held-out pairs tell the two apart, though no policy asks for so many to be won: of {pairs.design.trials} an "
-        f"honest provider wins {pairs.design.needed} or more, the cheat fewer. "
+        f"honest provider wins {pairs.design.needed} or more, the cheat hardly ever. "
     )
 
 

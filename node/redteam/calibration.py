@@ -1,9 +1,9 @@
 """The lab that measures a calibration profile: real trainings on marked rows, asked as a verdict asks.
 
 One seed draws rows and phrases, then trains for each number of epochs anew, since the learning rate's schedule depends
-on it. All groups are drawn with the greatest dose and trained on with their own: rows of the marks beyond it
-are left out, as by a provider that trains on a part. Then all prompts are asked; the first m of them tell whether a
-group of m marks fired. Marks, trainer and engine are those of production. Knows neither files nor the clock.
+on it. All groups are drawn with the greatest dose and trained on with their own: rows of the marks beyond it are left
+out, as by a provider that trains on a part. Then all prompts are asked; the first m of them tell whether a group of m
+marks fired. Marks, trainer and engine are those of production. Knows neither files nor the clock.
 """
 
 from __future__ import annotations
@@ -70,10 +70,6 @@ class Experiment:
 
     def dose(self, group: int) -> int:
         return self.doses[group % len(self.doses)]
-
-    def leaves_out(self, group: int, at: int) -> bool:
-        """Whether mark `at` of a group, counted from 0, is beyond the dose."""
-        return at >= self.dose(group)
 
     @property
     def rows_drawn(self) -> int:
@@ -230,11 +226,11 @@ def _drawn(experiment: Experiment, seed: int, pool: Sequence[Row], lab: Lab) -> 
 
 
 def _seen(experiment: Experiment, marked: Marked) -> list[Row]:
-    """The rows to train on."""
+    """The rows to train on: of each group only the first marks, as many as its dose."""
     left_out = {
         mark.row
         for index, mark in enumerate(marked.manifest.marks)
-        if experiment.leaves_out(mark.group, index % experiment.policy.marks_per_group)
+        if index % experiment.policy.marks_per_group >= experiment.dose(mark.group)
     }
     return [row for at, row in enumerate(marked.rows) if at not in left_out]
 
