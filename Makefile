@@ -12,7 +12,7 @@ CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.t
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality bench-verifier exact-verifier fuzz-adapter mutate-escrow soak-crash soak-escrow constraints clean
+.PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality bench-verifier exact-verifier fuzz-adapter mutate-escrow soak-crash soak-escrow soak-provider test-gpu constraints clean
 
 help: ## What there is to make.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -75,6 +75,12 @@ soak-crash: .venv/ready-dev ## Kills a coordinator at every point of a job's lif
 
 mutate-escrow: .venv/ready-dev ## Mutation score of the escrow contract's tests.
 	$(BIN)/python tests/bench/mutate_escrow.py
+
+soak-provider: .venv/ready-dev ## Kills a provider's trainer, agent or Ray at random moments of a job. RUNS=30: 15 minutes.
+	PROVIDER_KILLS=$(or $(RUNS),30) $(BIN)/python -m pytest tests/simulation/test_provider_kills.py --timeout=0
+
+test-gpu: .venv/ready-dev ## What needs a real GPU, and nothing else.
+	$(BIN)/python -m pytest -m gpu
 
 soak-escrow: .venv/ready-dev ## The escrow's stateful test, long and with fresh randomness.
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/unit/contracts_sim/test_contract_machine.py --timeout=0
