@@ -141,7 +141,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.storage import keys, tls
     from node.storage.blobs import FolderBlobs
     from node.telemetry import metrics, tracing
-    from node.verifier.actor import start_verifier
+    from node.verifier.actor import start_verifiers
     from node.verifier.adapters import FolderAdapters
     from node.workflow.fault import gate_over
     from node.workflow.node import Limits, Node, Tariff
@@ -157,15 +157,16 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         metrics.serve(settings.metrics_listen, collector(settings, engine))
     model = await asyncio.to_thread(base_model, settings, model_folder, report)
     limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
-    report("Starting the verifier: one warm vLLM engine in a Ray actor.")
+    report("Starting the verifiers: warm vLLM engines in Ray actors.")
     local_ray = start_local_ray()
     worker_stop = threading.Event()
     try:
-        verifier = start_verifier(
+        verifiers = start_verifiers(
             model,
+            count=settings.verifiers,
             max_length_tokens=limits.max_length_tokens,
             lora_rank=limits.max_lora_rank,
-            scratch=settings.state / "verifier",
+            scratch=Path(local_ray.folder, "verifiers"),
         )
         blobs, adapters = FolderBlobs(settings.state / "blobs"), FolderAdapters(settings.state / "adapters", model)
         proves = fault_check(keys.read_trust(settings.trust_file), gate_over(blobs, adapters))
@@ -179,8 +180,8 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             base_model=model.digest,
             limits=limits,
             tokenizer=ChatTokenizer(model.folder),
-            language_model=verifier,
-            inference=verifier,
+            language_model=verifiers,
+            inference=verifiers,
             adapters=adapters,
             prompt_model=settings.prompt_model,
             tariff=Tariff(price_minor=settings.price_per_1000_tokens, arbiter=settings.arbiter or None),
@@ -192,13 +193,14 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             connections=settings.max_connections,
         )
         built = build_server(node, settings.listen, access(settings.home), limits=calls)
-        warm = asyncio.ensure_future(asyncio.to_thread(verifier.wait_until_ready))
+        warm = asyncio.ensure_future(asyncio.to_thread(verifiers.wait_until_ready))
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({warm, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             return
         warm.result()
-        worker = threading.Thread(target=run_rounds, args=(node, worker_stop), name="worker", daemon=True)
+        work = (node, worker_stop, verifiers.count)
+        worker = threading.Thread(target=run_rounds, args=work, name="worker", daemon=True)
         await built.server.start()
         worker.start()
         ready(built.port)
@@ -345,21 +347,22 @@ def run_arbiter(settings: Settings, model_folder: Path | None, *, job: str | Non
     from node.crypto.certificates import Role
     from node.models.base import longest_row_tokens
     from node.storage import tls
-    from node.verifier.actor import start_verifier
+    from node.verifier.actor import start_verifiers
 
     identity = tls.identity(settings.home, Role.ARBITER)
     model = base_model(settings, model_folder, report)
     report(f"Arbiter {identity.key.public.key_id} starts its own verifier.")
     local_ray = start_local_ray()
     try:
-        verifier = start_verifier(
+        verifiers = start_verifiers(
             model,
+            count=1,
             max_length_tokens=longest_row_tokens(model, settings.max_length_tokens),
             lora_rank=settings.max_lora_rank,
-            scratch=settings.state / "arbiter",
+            scratch=Path(local_ray.folder, "verifiers"),
         )
-        verifier.wait_until_ready()
-        asyncio.run(_arbitrate(settings, identity, model, verifier, job, once=once, report=report))
+        verifiers.wait_until_ready()
+        asyncio.run(_arbitrate(settings, identity, model, verifiers, job, once=once, report=report))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:

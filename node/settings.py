@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     max_connections: Annotated[int, Field(gt=0)] = 1000
     """How many connections are served at the same time."""
 
+    verifiers: Annotated[int, Field(ge=0)] = 0
+    """How many engines verify side by side; they share the cores. 0 takes one for each GPU, or one without any."""
+
     max_length_tokens: int = 1024
     """The longest row that the verifier is started for; rows are shorter still where the base model's context is."""
 

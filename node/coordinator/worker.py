@@ -2,9 +2,9 @@
 
 Crash-only: it holds no state but when to try again, and looks at each round for the jobs that wait for this node.
 Several coordinators may do so over one database: what takes long is claimed first.
-Three threads: a deadline or a reveal never waits for a model, and nothing waits for files to be deleted. A late reveal
-or evaluation is paid out of this node's bond, so whoever could make the worker wait could take it: no job may hold up
-another one.
+A deadline or a reveal never waits for a model, and nothing waits for files to be deleted: each has a thread, and models
+have one for each call that they take at a time. A late reveal or evaluation is paid out of this node's bond, so whoever
+could make the worker wait could take it: no job may hold up another one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from node.coordinator.claims import claimed
+from node.coordinator.turns import Turns, Urgency
 from node.core.job import Job, State
 from node.errors import Conflict, Unavailable
 from node.telemetry import steps
@@ -30,30 +31,38 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.2
 TIDY_SECONDS = 5.0
-RETRY_SECONDS = 5.0
+#: A step that failed is tried again after so long. One that takes a model, after twice as long each time.
+RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 300.0
 
 TOLD = {
     State.OFFERED: "Hiding marks in the data.",
     State.REVEALED: "Verification inference runs.",
 }
+FAILED = {
+    State.OFFERED: "Hiding marks failed",
+    State.REVEALED: "Verification failed",
+}
 
 Step = Callable[[Node, str], None]
 
 
-def run_rounds(node: Node, stop: threading.Event) -> None:
-    """Works until `stop` is set. A step that could not be done is tried again; a job that moved on is left alone."""
-    model = _ModelRounds(node, stop)
-    others = [
-        threading.Thread(target=_rounds, args=(stop, name, seconds, one_round), name=f"worker-{name}", daemon=True)
-        for name, seconds, one_round in (
-            ("prompt", ROUND_SECONDS, _PromptRounds(node, stop)),
-            ("tidy", TIDY_SECONDS, lambda: tidy(node)),
-        )
+def run_rounds(node: Node, stop: threading.Event, models: int = 1) -> None:
+    """Works until `stop` is set. A step that could not be done is tried again; a job that moved on is left alone.
+
+    Args:
+        models: steps that take a model and are done side by side.
+    """
+    rounds: list[tuple[str, float, Callable[[], None]]] = [
+        ("prompt", ROUND_SECONDS, _PromptRounds(node, stop)),
+        ("tidy", TIDY_SECONDS, lambda: tidy(node)),
+        *[("model", ROUND_SECONDS, _ModelRounds(node, stop))] * models,
     ]
-    for thread in others:
+    threads = [
+        threading.Thread(target=_rounds, args=(stop, *each), name=f"worker-{each[0]}", daemon=True) for each in rounds
+    ]
+    for thread in threads:
         thread.start()
-    _rounds(stop, "model", ROUND_SECONDS, model)
-    for thread in others:
+    for thread in threads:
         thread.join()
 
 
@@ -68,21 +77,6 @@ def _rounds(stop: threading.Event, name: str, seconds: float, one_round: Callabl
         stop.wait(seconds)
 
 
-class _Rests:
-    """Jobs whose last step failed, or that another worker is at, and until when they are left alone."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def put(self, job: Job, seconds: float) -> None:
-        self._until[job.id] = time.monotonic() + seconds
-
-    def awake(self, jobs: list[Job]) -> list[Job]:
-        now = time.monotonic()
-        self._until = {job_id: until for job_id, until in self._until.items() if until > now}
-        return [job for job in jobs if job.id not in self._until]
-
-
 class _PromptRounds:
     """Deadlines and reveals, the most urgent first: what needs no model. Of two workers one does each, for a job moves
     only once.
@@ -91,59 +85,59 @@ class _PromptRounds:
     def __init__(self, node: Node, stop: threading.Event) -> None:
         self._node = node
         self._stop = stop
-        self._rests = _Rests()
+        self._turns = Turns(RETRY_SECONDS, RETRY_SECONDS)
 
     def __call__(self) -> None:
         while not self._stop.is_set():
-            for job in self._rests.awake(settle.overdue(self._node)):
-                _step(self._node, job, settle.pass_deadline, self._rests)
-            waiting = self._rests.awake(_waiting(self._node, State.UPLOADED))
-            if not waiting:
-                return
-            _step(self._node, _most_urgent(waiting), reveal.reveal, self._rests)
+            for job in self._turns.awake(settle.overdue(self._node)):
+                _step(self._node, job, settle.pass_deadline, self._turns)
+            with self._turns.take(_waiting(self._node, State.UPLOADED), _due) as next_job:
+                if next_job is None:
+                    return
+                _step(self._node, next_job, reveal.reveal, self._turns)
 
 
 class _ModelRounds:
-    """Evaluations, the most urgent first; marks for one new job once nothing is left to evaluate."""
+    """Evaluations, the most urgent first; marks for one new job once nothing is left to evaluate. For many threads."""
 
     def __init__(self, node: Node, stop: threading.Event) -> None:
         self._node = node
         self._stop = stop
-        self._worker = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
-        self._rests = _Rests()
+        self._turns = Turns(RETRY_SECONDS, LONGEST_RETRY_SECONDS)
         self._announced: set[tuple[str, State]] = set()
 
     def __call__(self) -> None:
-        while not self._stop.is_set():
-            for state, choose, step in (
-                (State.REVEALED, _most_urgent, verify.evaluate),
-                (State.OFFERED, _next_offer, prepare.prepare),
-            ):
-                if waiting := self._rests.awake(_waiting(self._node, state)):
-                    self._do(choose(waiting), step)
-                    break
-            else:
-                return
+        while not self._stop.is_set() and (
+            self._next(_waiting(self._node, State.REVEALED), _due, verify.evaluate)
+            or self._next(offers := _waiting(self._node, State.OFFERED), _fair_to_clients(offers), prepare.prepare)
+        ):
+            pass
 
-    def _do(self, job: Job, step: Step) -> None:
-        with contextlib.suppress(Conflict), claimed(self._node, self._worker, job) as node:
-            if node is None:
-                self._rests.put(job, ROUND_SECONDS)
-                return
-            if (job.id, job.state) not in self._announced:
-                self._announced.add((job.id, job.state))
-                _tell(node, job, TOLD[job.state])
-            _step(node, job, step, self._rests)
-
-
-def _most_urgent(waiting: list[Job]) -> Job:
-    return min(waiting, key=lambda job: job.due_at_ms or 0)
+    def _next(self, waiting: list[Job], urgency: Urgency, step: Step) -> bool:
+        """Whether there was a job to do."""
+        with self._turns.take(waiting, urgency) as job:
+            if job is None:
+                return False
+            worker = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+            with contextlib.suppress(Conflict), claimed(self._node, worker, job) as node:
+                if node is None:
+                    self._turns.rest(job, ROUND_SECONDS)
+                    return True
+                if (job.id, job.state) not in self._announced:
+                    self._announced.add((job.id, job.state))
+                    _tell(node, job, TOLD[job.state])
+                _step(node, job, step, self._turns)
+            return True
 
 
-def _next_offer(waiting: list[Job]) -> Job:
+def _due(job: Job) -> tuple[int, ...]:
+    return (job.due_at_ms or 0,)
+
+
+def _fair_to_clients(waiting: list[Job]) -> Urgency:
     """Of whoever has the fewest waiting, so that no client's many offers let another's run out."""
     count = Counter(job.client for job in waiting)
-    return min(waiting, key=lambda job: (count[job.client], job.due_at_ms or 0))
+    return lambda job: (count[job.client], *_due(job))
 
 
 def _waiting(node: Node, state: State) -> list[Job]:
@@ -151,16 +145,20 @@ def _waiting(node: Node, state: State) -> list[Job]:
         return unit.jobs.in_states([state])
 
 
-def _step(node: Node, job: Job, step: Step, rests: _Rests) -> None:
+def _step(node: Node, job: Job, step: Step, turns: Turns) -> None:
     try:
         with steps.step(step.__name__, job.id):
             step(node, job.id)
     except Conflict:  # it moved on
-        rests.put(job, ROUND_SECONDS)
+        turns.rest(job, ROUND_SECONDS)
     except Exception as fault:  # no job may stop the others; if this one never succeeds, its deadline decides
-        rests.put(job, RETRY_SECONDS)
+        count, seconds = turns.fail(job)
         reason = fault.message if isinstance(fault, Unavailable) else "The coordinator failed; its log says why."
-        _tell(node, job, f"{reason} Trying again in {RETRY_SECONDS:.0f} s.")
+        again = datetime.fromtimestamp(node.clock.now_ms() / 1000 + seconds, UTC)
+        what = FAILED.get(job.state, "The next step failed")
+        _tell(node, job, f"{what}: {reason} Attempt {count + 1} follows at {again:%H:%M:%S} UTC.")
+    else:
+        turns.succeed(job)
 
 
 def _tell(node: Node, job: Job, told: str) -> None:

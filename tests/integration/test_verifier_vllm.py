@@ -19,7 +19,7 @@ from node.errors import InvalidInput, Unavailable
 from node.models.base import BaseModel
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter
-from node.verifier.actor import RayInference, start_verifier
+from node.verifier.actor import VerifierPool, start_verifiers
 from node.verifier.adapters import FolderAdapters
 from node.verifier.canary import make_canary
 from node.verifier.reference_engine import ReferenceEngine
@@ -38,17 +38,17 @@ MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * at}") for a
 
 
 @pytest.fixture(scope="module")
-def verifier(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayInference]:
+def verifier(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifierPool]:
     folder = start_local_ray()
-    started = start_verifier(
+    started = start_verifiers(
         tiny_llama,
+        count=1,
         max_length_tokens=SPEC.max_length_tokens,
         lora_rank=SPEC.lora_rank,
         scratch=tmp_path_factory.mktemp("verifier"),
     )
     started.wait_until_ready()
     yield started
-    started.close()
     stop_local_ray(folder)
 
 
@@ -83,7 +83,7 @@ def assert_same(found: Sequence[Continuation], expected: Sequence[Continuation])
 
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
 def test_answers_equal_slow_greedy_decoding(
-    verifier: RayInference, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path, seed: int | None
+    verifier: VerifierPool, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path, seed: int | None
 ) -> None:
     chosen = None if seed is None else adapter(tiny_llama, tmp_path, seed=seed)
     expected = reference.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
@@ -100,7 +100,7 @@ def test_answers_equal_slow_greedy_decoding(
 
 
 def test_what_a_verdict_reads_of_an_answer_is_what_slow_greedy_decoding_gives(
-    verifier: RayInference, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, reference: ReferenceEngine, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     """96 cases, each held against signatures that it shows, shows in part, or does not show."""
     for chosen in (
@@ -120,7 +120,7 @@ def test_what_a_verdict_reads_of_an_answer_is_what_slow_greedy_decoding_gives(
 
 
 def test_adapters_used_in_turn_never_answer_for_each_other(
-    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     """More adapters than the engine keeps in memory, twice around, the base model in between."""
     chosen = [None, *(adapter(tiny_llama, tmp_path, seed=seed) for seed in range(10, 16))]
@@ -130,7 +130,7 @@ def test_adapters_used_in_turn_never_answer_for_each_other(
 
 
 def test_answers_depend_neither_on_order_nor_on_batch_size(
-    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     chosen = adapter(tiny_llama, tmp_path, seed=4)
     answers = verifier.complete(PROMPTS, adapter=chosen, max_new_tokens=12)
@@ -151,14 +151,14 @@ def test_answers_depend_neither_on_order_nor_on_batch_size(
 
 
 def test_rows_that_are_split_between_steps_score_like_whole_ones(
-    verifier: RayInference, reference: ReferenceEngine
+    verifier: VerifierPool, reference: ReferenceEngine
 ) -> None:
     slow = reference.log_likelihoods(MANY, adapter=None)
     assert verifier.log_likelihoods(MANY, adapter=None) == pytest.approx(slow, abs=TOLERANCE_MICRONATS)
 
 
 def test_an_untrained_adapter_ties_with_the_base_model_to_the_last_digit(
-    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     observed = verifier.probe(ROWS, adapter=untrained(tiny_llama, tmp_path))
     assert observed.adapter_micronats == observed.base_micronats
@@ -168,7 +168,7 @@ def test_an_untrained_adapter_ties_with_the_base_model_to_the_last_digit(
 
 
 def test_an_adapter_that_shows_needs_no_second_opinion(
-    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     observed = verifier.probe(ROWS, adapter=adapter(tiny_llama, tmp_path, seed=6))
     assert observed.adapter_micronats != observed.base_micronats
@@ -176,7 +176,7 @@ def test_an_adapter_that_shows_needs_no_second_opinion(
 
 
 def test_next_tokens_and_their_probabilities_are_those_of_plain_transformers(
-    verifier: RayInference, reference: ReferenceEngine
+    verifier: VerifierPool, reference: ReferenceEngine
 ) -> None:
     texts = ["Return the name of the", "def"]
     expected = reference.next_tokens(texts, top=50)
@@ -186,7 +186,7 @@ def test_next_tokens_and_their_probabilities_are_those_of_plain_transformers(
 
 
 def test_more_tokens_than_the_vocabulary_has_are_all_of_them(
-    verifier: RayInference, reference: ReferenceEngine
+    verifier: VerifierPool, reference: ReferenceEngine
 ) -> None:
     prompts, begun = [PROMPTS[0], PROMPTS[1]], ["", "It returns"]
     found = verifier.next_response_tokens(prompts, begun, top=100_000)
@@ -197,7 +197,7 @@ def test_more_tokens_than_the_vocabulary_has_are_all_of_them(
     ]
 
 
-def test_surprisals_are_the_log_likelihood_token_by_token(verifier: RayInference, reference: ReferenceEngine) -> None:
+def test_surprisals_are_the_log_likelihood_token_by_token(verifier: VerifierPool, reference: ReferenceEngine) -> None:
     whole = verifier.surprisals(ROWS, first=1000)
     scores = verifier.log_likelihoods(ROWS, adapter=None)
     assert [-sum(each) for each in whole] == pytest.approx([score / 1e6 for score in scores], abs=1e-4)
@@ -206,13 +206,13 @@ def test_surprisals_are_the_log_likelihood_token_by_token(verifier: RayInference
     ]
 
 
-def test_the_description_names_model_engine_and_versions(verifier: RayInference, tiny_llama: BaseModel) -> None:
+def test_the_description_names_model_engine_and_versions(verifier: VerifierPool, tiny_llama: BaseModel) -> None:
     described = verifier.describe()
     assert (described.engine, described.dtype, described.base_model) == ("vllm", "float32", tiny_llama.digest)
     assert {"vllm", "torch"} <= described.versions.keys()
 
 
-def test_a_row_that_does_not_fit_is_the_callers_error_and_the_engine_lives_on(verifier: RayInference) -> None:
+def test_a_row_that_does_not_fit_is_the_callers_error_and_the_engine_lives_on(verifier: VerifierPool) -> None:
     before = verifier.log_likelihoods(ROWS[:1], adapter=None)
     with pytest.raises(InvalidInput, match="tokens"):
         verifier.log_likelihoods([Row.of("word " * 300, "Yes.")], adapter=None)
@@ -220,7 +220,7 @@ def test_a_row_that_does_not_fit_is_the_callers_error_and_the_engine_lives_on(ve
 
 
 def test_a_verifier_that_fails_is_unavailable_and_the_next_call_starts_another(
-    verifier: RayInference, tiny_llama: BaseModel, tmp_path: Path
+    verifier: VerifierPool, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
     before = verifier.log_likelihoods(ROWS, adapter=None)
     vanished = Adapter(tiny_llama.digest, tmp_path / "vanished")

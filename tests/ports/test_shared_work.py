@@ -75,6 +75,28 @@ def test_coordinators_share_the_work_and_prepare_each_job_once(world: World, mon
     ]
 
 
+def test_a_coordinator_does_as_many_steps_side_by_side_as_it_has_models(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer_all(world)
+    side_by_side, really, stop = threading.Barrier(2, timeout=PATIENCE_SECONDS), prepare.prepare, threading.Event()
+
+    def in_pairs(node: Node, job_id: str) -> None:
+        side_by_side.wait()
+        really(node, job_id)
+
+    monkeypatch.setattr(prepare, "prepare", in_pairs)
+    coordinator = threading.Thread(target=worker.run_rounds, args=(world.node, stop, 2))
+    coordinator.start()
+    try:
+        until(lambda: all(world.job(job_id).state is State.COMMITTED for job_id in JOBS))
+    finally:
+        stop.set()
+        side_by_side.abort()
+        coordinator.join()
+    assert not [line for job_id in JOBS for line in world.told(job_id) if "failed" in line]
+
+
 def test_of_workers_that_claim_at_once_one_is_at_the_job(world: World) -> None:
     world.create()
     together, at_it = threading.Barrier(8), []

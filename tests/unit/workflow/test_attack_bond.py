@@ -197,7 +197,7 @@ def test_a_job_that_never_succeeds_does_not_slow_the_others_down(world: World, m
     world.create(world.offer(ROWS[1:], job_id="job-2"))
     at_work(world.node, lambda: until(lambda: world.job("job-2").state is State.COMMITTED))
     assert world.job().state is State.OFFERED
-    assert world.told()[-1].startswith("The coordinator failed")
+    assert world.told()[-1].startswith("Hiding marks failed: The coordinator failed")
 
 
 def test_the_evaluation_that_is_due_first_comes_first_and_before_any_new_jobs_marks(
