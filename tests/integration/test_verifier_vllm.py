@@ -34,7 +34,7 @@ ROWS = [Row.of(f"What does {name} do?", f"It {verb} number {at}.") for at, (name
 )]  # fmt: skip
 PROMPTS = [row.prompt for row in ROWS]
 #: More tokens than one step of the engine takes.
-MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * at}") for at, row in enumerate(ROWS * 4)]
+MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * (at % 24)}") for at, row in enumerate(ROWS * 4)]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,14 @@ def verifier(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def reference(tiny_llama: BaseModel) -> ReferenceEngine:
-    return ReferenceEngine(tiny_llama)
+def reference(tiny_llama: BaseModel) -> Iterator[ReferenceEngine]:
+    """On one thread: so small a model only makes threads wait for each other, and for the engine's."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield ReferenceEngine(tiny_llama)
+    torch.set_num_threads(threads)
 
 
 def adapter(model: BaseModel, folder: Path, *, seed: int) -> Adapter:
