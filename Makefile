@@ -9,7 +9,7 @@ BIN := .venv/bin
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 TORCH := $(if $(filter cpu,$(EXTRA)),$(if $(UV_FIND_LINKS),,--torch-backend=cpu),)
 CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraint deploy/constraints-cpu.txt,)
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH) $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types check proto publish-proto bench-activation bench-adapter-gate bench-coordinator bench-escrow bench-marks bench-provider bench-quality bench-verifier exact-verifier fuzz-adapter mutate-escrow soak-crash soak-escrow soak-provider test-gpu constraints clean
