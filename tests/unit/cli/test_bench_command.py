@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from fakes import world
 
 from node.cli.bench.command import Figures, report
-from node.cli.bench.ways import Timed, Verified
+from node.cli.bench.job import Task
+from node.cli.bench.ways import Timed, Verified, shown
+from node.core.job import State
+from node.core.messages import Reveal
+from node.core.training import TrainingSpec
+from node.marking.layout import Marked
+from node.models.base import BaseModel
+from node.ports.inference import Adapter
 
 GOOD = Figures(
     prompts=80,
@@ -58,3 +67,17 @@ def test_a_minute_holds_as_many_adapters_as_their_seconds_say(capsys: pytest.Cap
     ours = next(line for line in told.splitlines() if line.startswith(" the verifier"))
     assert ours.split()[2:4] == ["12.00", "5.0"]
     assert "16 random adapters, 4 prompts each: 120.0 adapters a minute" in told
+
+
+def test_what_is_held_beside_each_other_is_what_a_verdict_reads(tmp_path: Path) -> None:
+    job = world.build(tmp_path)
+    job.advance_to(State.REVEALED)
+    marked = Marked(job.chain().find(Reveal).manifest, job.training_rows())
+    job.database.dispose()
+    model, adapter = BaseModel(world.BASE_MODEL, tmp_path), Adapter(world.BASE_MODEL, tmp_path)
+    task = Task(model, TrainingSpec(), world.POLICY, marked, adapter)
+    signatures = [signature.text for signature in task.signatures]
+    assert len(task.prompts) == len(signatures)
+    assert shown(task, [f" {text}. More." for text in signatures]) == tuple(len(text) + 1 for text in signatures)
+    assert shown(task, [f"{text}ing" for text in signatures]) == tuple(map(len, signatures))
+    assert shown(task, [f"{text[:5]}?" for text in signatures]) == (5,) * len(signatures)
