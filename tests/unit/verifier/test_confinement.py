@@ -1,4 +1,4 @@
-"""What a verifier's process can still do once it is confined: tried in a process of its own, since nothing undoes it."""
+"""What a confined verifier may still do: tried in a process of its own, since nothing undoes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 CONFINED = """
-import resource, pathlib
+import pathlib, resource
+import psutil
 from node.verifier.confined import MOST_FILE_BYTES, confine
 confine()
 confine()
@@ -14,10 +15,7 @@ status = pathlib.Path("/proc/self/status").read_text()
 print("NoNewPrivs:\\t1" in status)
 print(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0))
 print(resource.getrlimit(resource.RLIMIT_FSIZE) == (MOST_FILE_BYTES, MOST_FILE_BYTES))
-try:
-    bytearray(1 << 50)
-except MemoryError:
-    print(True)
+print(0 < resource.getrlimit(resource.RLIMIT_DATA)[1] <= psutil.virtual_memory().total)
 """
 
 
