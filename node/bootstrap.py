@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from node.coordinator.server import Access
     from node.crypto.certificates import Identity
     from node.models.base import BaseModel
+    from node.ports.adapters import Adapters
     from node.ports.escrow import Escrow
     from node.ports.fine_tuner import FineTuner
     from node.ports.inference import Inference
@@ -159,6 +160,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     limits = Limits(longest_row_tokens(model, settings.max_length_tokens), settings.max_lora_rank)
     report("Starting the verifiers: warm vLLM engines in Ray actors.")
     local_ray = start_local_ray()
+    scratch = Path(local_ray.folder)  # goes with Ray, however this process ends
     worker_stop = threading.Event()
     try:
         verifiers = start_verifiers(
@@ -166,9 +168,9 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
             count=settings.verifiers,
             max_length_tokens=limits.max_length_tokens,
             lora_rank=limits.max_lora_rank,
-            scratch=Path(local_ray.folder, "verifiers"),
+            scratch=scratch / "verifiers",
         )
-        blobs, adapters = FolderBlobs(settings.state / "blobs"), FolderAdapters(settings.state / "adapters", model)
+        blobs, adapters = FolderBlobs(settings.state / "blobs"), FolderAdapters(scratch / "adapters", model)
         proves = fault_check(keys.read_trust(settings.trust_file), gate_over(blobs, adapters))
         node = Node(
             units=units(engine, proves),
@@ -348,21 +350,24 @@ def run_arbiter(settings: Settings, model_folder: Path | None, *, job: str | Non
     from node.models.base import longest_row_tokens
     from node.storage import tls
     from node.verifier.actor import start_verifiers
+    from node.verifier.adapters import FolderAdapters
 
     identity = tls.identity(settings.home, Role.ARBITER)
     model = base_model(settings, model_folder, report)
     report(f"Arbiter {identity.key.public.key_id} starts its own verifier.")
     local_ray = start_local_ray()
+    scratch = Path(local_ray.folder)
     try:
         verifiers = start_verifiers(
             model,
             count=1,
             max_length_tokens=longest_row_tokens(model, settings.max_length_tokens),
             lora_rank=settings.max_lora_rank,
-            scratch=Path(local_ray.folder, "verifiers"),
+            scratch=scratch / "verifiers",
         )
         verifiers.wait_until_ready()
-        asyncio.run(_arbitrate(settings, identity, model, verifiers, job, once=once, report=report))
+        adapters = FolderAdapters(scratch / "adapters", model)
+        asyncio.run(_arbitrate(settings, identity, model, adapters, verifiers, job, once=once, report=report))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
     finally:
@@ -373,6 +378,7 @@ async def _arbitrate(
     settings: Settings,
     identity: Identity,
     model: BaseModel,
+    adapters: Adapters,
     engine: Inference,
     job: str | None,
     *,
@@ -381,7 +387,6 @@ async def _arbitrate(
 ) -> None:
     from node.arbiter.agent import Agent
     from node.storage import keys
-    from node.verifier.adapters import FolderAdapters
     from node.wire.channel import open_channel
 
     async with open_channel(settings.coordinator, identity) as channel:
@@ -390,7 +395,7 @@ async def _arbitrate(
             identity.key,
             coordinators=keys.read_trust(settings.trust_file).coordinators,
             base_model=model.digest,
-            adapters=FolderAdapters(settings.state / "arbiter" / "adapters", model),
+            adapters=adapters,
             engine=engine,
         )
         work = agent.run(report, once=once) if job is None else agent.rule(job)

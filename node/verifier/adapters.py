@@ -9,11 +9,9 @@ keeps its bytes as they came.
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from node.core.adapter import CONFIG, WEIGHTS
@@ -33,12 +31,13 @@ from node.models.base import BaseModel
 from node.models.lora import adapter_config, lora_shapes
 from node.ports.inference import Adapter
 
-#: What a process that died left behind is removed when it is older than any evaluation.
-ABANDONED_SECONDS = 86_400
-
 
 class FolderAdapters:
-    """Adapters of one base model, placed under a folder. Implements `node.ports.adapters.Adapters`."""
+    """Adapters of one base model. Implements `node.ports.adapters.Adapters`.
+
+    Args:
+        folder: where they are placed; what a process that died leaves there is its owner's to remove.
+    """
 
     def __init__(self, folder: Path, model: BaseModel) -> None:
         self._folder = folder
@@ -52,29 +51,23 @@ class FolderAdapters:
 
     @contextmanager
     def placed(self, files: Mapping[str, Path], training: TrainingSpec) -> Iterator[Adapter]:
-        """What is written passed the gate in this very call, whatever was checked before."""
+        """What is written passed the gate in this very call, whatever was checked before. Each use has a folder of its
+        own: two jobs may be about the same adapter at the same time.
+        """
         tensors = check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
         identity = identity_of(files)
         with ExitStack() as until_used:
             try:
-                folder = Path(until_used.enter_context(self._new_folder()))
+                self._folder.mkdir(parents=True, exist_ok=True)
+                folder = Path(until_used.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
                 rewrite(files[WEIGHTS], tensors, folder / WEIGHTS)
                 (folder / CONFIG).write_bytes(adapter_config(training))
             except OSError as fault:
                 raise Unavailable(  # without the folder's name: a job's parties read this
                     f"The adapter could not be stored: {fault.strerror}.",
-                    fix="Make room on the disk of the node's state.",
+                    fix="Make room on the disk for temporary files.",
                 ) from fault
             yield Adapter(identity, folder)
-
-    def _new_folder(self) -> tempfile.TemporaryDirectory[str]:
-        """One of its own for every use: two jobs may be about the same adapter at the same time."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for left in self._folder.iterdir():
-            with suppress(FileNotFoundError):  # its user is done with it
-                if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
-        return tempfile.TemporaryDirectory(dir=self._folder)
 
 
 def rewrite(source: Path, tensors: Sequence[Tensor], target: Path) -> None:

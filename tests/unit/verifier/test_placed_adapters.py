@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy
@@ -97,17 +96,6 @@ def test_an_adapter_in_two_jobs_is_there_for_each_as_long_as_that_needs_it(
         assert not other.folder.exists()
         assert (one.folder / WEIGHTS).exists()
     assert not one.folder.exists()
-
-
-def test_what_a_dead_process_left_behind_is_removed_when_it_is_old(store: FolderAdapters, tmp_path: Path) -> None:
-    files, folder = on_disk(Draft(SHAPES, SPEC).files(), tmp_path / "in"), tmp_path / "adapters"
-    for name in ("left long ago", "in use elsewhere"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / WEIGHTS).write_bytes(b"weights")
-    os.utime(folder / "left long ago", (0, 0))
-    with store.placed(files, SPEC):
-        pass
-    assert [left.name for left in folder.iterdir()] == ["in use elsewhere"]
 
 
 @pytest.mark.parametrize("name", ["infinity", "another rank", "a byte after the data", "a path in a file name"])
