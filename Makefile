@@ -70,7 +70,7 @@ bench-adapter-gate: .venv/ready-dev ## What the gate costs for each malformed ad
 fuzz-adapter: .venv/ready-dev ## Changed adapters before the gate: refused, or read as the safetensors library reads them. SECONDS=60.
 	PYTHONPATH=tests $(BIN)/python tests/bench/fuzz_adapter.py --seconds $(or $(SECONDS),60)
 
-soak-crash: .venv/ready-dev ## Kills a coordinator at every point of a job's life. SEEDS=3.
+soak-crash: .venv/ready-dev ## Kills a coordinator at every point of a job's life. SEEDS=3. CRASH_DATABASE=postgresql: on that database.
 	CRASH_POINTS=all CRASH_SEEDS=$(or $(SEEDS),3) $(BIN)/python -m pytest tests/simulation --timeout=0
 
 mutate-escrow: .venv/ready-dev ## Mutation score of the escrow contract's tests.

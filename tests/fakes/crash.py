@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self, cast
 
 from fakes.adapters import FakeAdapters
-from fakes.databases import sqlite_url
 from fakes.inference import LearningEngine
 from fakes.language_model import WordListModel
 from fakes.tokenizer import WordTokenizer
@@ -30,13 +31,21 @@ import node
 from node.bootstrap import SystemEntropy
 from node.coordinator import worker
 from node.coordinator.server import Access, build_server
+from node.core.adapter import WEIGHTS
+from node.core.receipt import Trust
+from node.core.training import TrainingSpec
 from node.crypto.certificates import Credential
+from node.errors import InvalidInput
 from node.ports.unit_of_work import UnitOfWork, Units
 from node.settlement.escrow import ContractEscrow
+from node.settlement.faults import fault_check
 from node.storage.blobs import FolderBlobs
 from node.storage.database import SqlUnits, open_engine
+from node.workflow.fault import gate_over
 from node.workflow.node import Limits, Node
 
+#: An adapter with this in it does not pass the coordinator's gate.
+REFUSED = "unspeakable"
 WORKFLOW, COORDINATOR = (Path(node.__file__).parent / folder for folder in ("workflow", "coordinator"))
 
 
@@ -66,10 +75,6 @@ class Plan:
         return self.folder / "trace"
 
 
-def database_in(folder: Path) -> str:
-    return sqlite_url(folder / "node.sqlite")
-
-
 def serve(plan: Plan) -> None:
     """Serves until it is killed."""
     asyncio.run(_serve(plan))
@@ -78,9 +83,13 @@ def serve(plan: Plan) -> None:
 async def _serve(plan: Plan) -> None:
     worker.ROUND_SECONDS = worker.TIDY_SECONDS = 0.05
     points = Points(plan)
+    blobs, adapters = PointedBlobs(plan.folder / "blobs", points), StricterAdapters(plan.folder / "adapters")
+    coordinator, log = key("coordinator").public, key("log").public
+    trust = Trust({coordinator.key_id: coordinator}, {log.key_id: log})
+    proves = fault_check(trust, gate_over(blobs, adapters))
     node = Node(
-        units=PointedUnits(SqlUnits(open_engine(plan.database_url), ContractEscrow), points),
-        blobs=PointedBlobs(plan.folder / "blobs", points),
+        units=PointedUnits(SqlUnits(open_engine(plan.database_url), partial(ContractEscrow, proves=proves)), points),
+        blobs=blobs,
         clock=OffsetClock(plan.clock_file),
         entropy=SystemEntropy(),
         key=key("coordinator"),
@@ -90,13 +99,22 @@ async def _serve(plan: Plan) -> None:
         tokenizer=WordTokenizer(),
         language_model=WordListModel(),
         inference=LearningEngine(BASE_MODEL),
-        adapters=FakeAdapters(plan.folder / "adapters"),
+        adapters=adapters,
     )
     access = Access(lambda: plan.credential, lambda: plan.authorities, frozenset)
     built = build_server(node, f"127.0.0.1:{plan.port}", access)
     await built.server.start()
     threading.Thread(target=worker.run_rounds, args=(node, threading.Event()), daemon=True).start()
     await built.server.wait_for_termination()
+
+
+class StricterAdapters(FakeAdapters):
+    """A gate that refuses what its maker's own gate lets pass."""
+
+    def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
+        super().check(files, training)
+        if REFUSED.encode() in files[WEIGHTS].read_bytes():
+            raise InvalidInput("This adapter says what nobody may say.", field="adapter")
 
 
 class OffsetClock:

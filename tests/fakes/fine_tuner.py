@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fakes.adapters import adapter_files
@@ -31,4 +31,23 @@ class InstantFineTuner:
         self.seen = rows
         report(Progress(step=1, steps=1, epoch=float(spec.epochs), loss=0.5, tokens_per_second=1000.0))
         for name, data in adapter_files(rows[: round(self._share * len(rows))]).items():
+            (out / name).write_bytes(data)
+
+
+class FixedFineTuner:
+    """Comes to the same adapter whatever it is shown."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def fine_tune(
+        self,
+        rows: Sequence[Row],
+        spec: TrainingSpec,
+        *,
+        base_model: Path,
+        out: Path,
+        report: Callable[[Progress], None],
+    ) -> None:
+        for name, data in self._files.items():
             (out / name).write_bytes(data)
