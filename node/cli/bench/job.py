@@ -73,12 +73,15 @@ def draw(model: BaseModel, rows: Sequence[Row], training: TrainingSpec) -> Marke
 
 
 def train(model: BaseModel, marked: Marked, training: TrainingSpec, out: Path) -> tuple[Adapter, float]:
-    """An adapter that saw the marked rows, and the rate of its training in tokens a second."""
+    """An adapter that saw the marked rows, and the rate of its training in tokens a second.
+
+    All epochs are one here: trainers save their state after each, which is much beside so few rows.
+    """
     from node.provider.trainer import train_lora
 
     told: list[Progress] = []
-    rows = [marked.rows[mark.row] for mark in marked.manifest.marks]
-    train_lora(rows, training, base_model=model.folder, out=out, report=told.append)
+    rows = [marked.rows[mark.row] for mark in marked.manifest.marks] * training.epochs
+    train_lora(rows, replace(training, epochs=1), base_model=model.folder, out=out, report=told.append)
     return adapter_in(out), told[-1].tokens_per_second
 
 
