@@ -28,6 +28,9 @@ from node.wire.channel import REQUEST_KEY
 from node.wire.hallmark.v1 import common_pb2
 from node.wire.methods import METHODS, changes
 
+#: How often a stream's caller is looked up again.
+ADMITTED_SECONDS = 2.0
+
 _CALLER: ContextVar[Party] = ContextVar("caller")
 #: SHA-256 of the request's bytes; None if they are no message of the method.
 _BODY: ContextVar[str | None] = ContextVar("body")
@@ -60,7 +63,7 @@ class Identification(Interceptor):
     """Reads who calls from the certificate, and refuses whom nobody admits any more or whom the rights leave out.
 
     Args:
-        revoked: key ids that are refused, asked at every call.
+        revoked: key ids that are refused, asked at every call, and while a stream of answers lasts.
         now_ms: wall time, which certificates are about.
     """
 
@@ -71,16 +74,30 @@ class Identification(Interceptor):
     async def around(self, method: str, context: Context, serve: Serve, *, streams: bool) -> Any:
         (certificate,) = context.auth_context()["x509_pem_cert"]
         party, ends_ms = party_of(certificate)
+        self._require_admitted(party, ends_ms)
+        if party.role not in RIGHTS.get(method, ()):
+            raise PermissionRefused(f"No {party.role} may call {method}.", method=method, role=party.role.value)
+        with calling(party):
+            return await (self._while_admitted(party, ends_ms, serve) if streams else serve())
+
+    def _require_admitted(self, party: Party, ends_ms: int) -> None:
         if ends_ms <= self._now_ms():
             raise SignatureInvalid(
                 "This certificate has ended since the connection was made.", fix="Have the operator admit you anew."
             )
         if party.key_id in self._revoked():
             raise UnknownSigner("The operator revoked this party.", fix="Ask the operator why.", actual=party.key_id)
-        if party.role not in RIGHTS.get(method, ()):
-            raise PermissionRefused(f"No {party.role} may call {method}.", method=method, role=party.role.value)
-        with calling(party):
-            return await serve()
+
+    async def _while_admitted(self, party: Party, ends_ms: int, serve: Serve) -> Any:
+        """Streams last for days, and nobody may go on hearing what it could not ask for any more."""
+        serving = asyncio.ensure_future(serve())
+        try:
+            while not serving.done():
+                self._require_admitted(party, ends_ms)
+                await asyncio.wait({serving}, timeout=ADMITTED_SECONDS)
+            return await serving
+        finally:
+            serving.cancel()
 
 
 class Signatures(Interceptor):

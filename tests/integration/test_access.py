@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
 from node import bootstrap
+from node.coordinator import authentication
 from node.coordinator.limits import CallLimits
 from node.coordinator.rights import RIGHTS
 from node.coordinator.server import Built, build_server
@@ -173,6 +174,18 @@ async def test_whoever_was_revoked_is_refused_by_every_method_at_once(served: Se
                 refusal = await outcome(channel, method, signature=signature(somebody, method))
                 assert refusal == ("UNAUTHENTICATED", "UNKNOWN_SIGNER"), method
             served.parties.revoked = frozenset()
+
+
+async def test_a_stream_ends_when_its_caller_is_revoked(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "ADMITTED_SECONDS", 0.05)
+    somebody = served.parties.identity("somebody", Role.CLIENT)
+    async with raw_channel(served.address, somebody, served.parties.authority.certificate) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        served.parties.revoked = frozenset({somebody.key.public.key_id})
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await asyncio.wait_for(watch.read(), SECONDS)
+    assert reason_of(refusal.value) == "UNKNOWN_SIGNER"
 
 
 async def test_a_certificate_that_ends_while_connected_is_refused_by_every_method(served: Served) -> None:
