@@ -20,12 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.core.policy import MAX_WORDS
+from node.core.words import Separator
 from node.crypto.digest import Digest, digest
 from node.errors import InvalidInput, NotInstalled, Unavailable
 
 DIGEST_DOMAIN = "base-model/v1"
 #: Where the hashes of unchanged files are remembered, beside the files. Not part of the model.
 HASH_CACHE = ".hallmark-hashes.json"
+#: What a prompt's answer may take: the longest signature with its terminator.
+ANSWER_TOKENS = max(separator.room_tokens(MAX_WORDS) for separator in Separator)
 
 _DEFINING_NAMES = frozenset(
     {
@@ -159,9 +163,9 @@ def model_digest(folder: Path) -> Digest:
 
 
 def longest_row_tokens(model: BaseModel, wanted: int) -> int:
-    """`wanted`, or what the model's context holds beside one token of an answer, if that is less."""
+    """`wanted`, or what the model's context holds beside an answer, if that is less."""
     limit = read_json_object(model.folder / "config.json").get("max_position_embeddings")
-    return min(wanted, limit - 1) if isinstance(limit, int) else wanted
+    return min(wanted, limit - ANSWER_TOKENS) if isinstance(limit, int) else wanted
 
 
 def read_json_object(path: Path) -> dict[str, object]:

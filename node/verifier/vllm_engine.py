@@ -27,7 +27,7 @@ from node.core.rows import Row
 from node.core.training import PROJECTIONS
 from node.crypto.digest import digest
 from node.errors import InvalidInput, NotInstalled, Unavailable
-from node.models.base import BaseModel, read_json_object
+from node.models.base import ANSWER_TOKENS, BaseModel, read_json_object
 from node.models.chat import ChatTokenizer, EncodedRow
 from node.ports.inference import Adapter, EngineDescription, Prompt
 from node.ports.language_model import Token
@@ -35,8 +35,6 @@ from node.verifier.likelihood import micronats
 
 #: Two best tokens closer than this (in nats) are settled by decoding the prompt alone.
 NEAR_TIE_NATS = 1e-3
-#: What an answer may add to a row of the greatest length.
-ANSWER_ROOM_TOKENS = 64
 KV_CACHE_BYTES = 512 << 20
 #: Bounds the logits of one step: 1,024 x 49,152 float32 values are 200 MB.
 STEP_TOKENS = 1024
@@ -311,7 +309,7 @@ def _model_length(model: BaseModel, max_length_tokens: int) -> int:
     """
     limit = read_json_object(model.folder / "config.json").get("max_position_embeddings")
     if not isinstance(limit, int):
-        return max_length_tokens + ANSWER_ROOM_TOKENS
+        return max_length_tokens + ANSWER_TOKENS
     if max_length_tokens >= limit:
         raise InvalidInput(
             f"Rows of {max_length_tokens} tokens do not fit the model, which takes {limit} with one answer token.",
@@ -319,7 +317,7 @@ def _model_length(model: BaseModel, max_length_tokens: int) -> int:
             field="max_length_tokens",
             actual=max_length_tokens,
         )
-    return min(max_length_tokens + ANSWER_ROOM_TOKENS, limit)
+    return min(max_length_tokens + ANSWER_TOKENS, limit)
 
 
 def _lora_request(adapter: Adapter) -> Any:

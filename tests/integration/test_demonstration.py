@@ -160,7 +160,7 @@ def test_a_prompt_longer_than_the_model_takes_is_named_before_anything_starts(
     )
     assert ended.returncode == 2
     assert "Line 251 has " in ended.stderr
-    assert "the longest row allowed is 511" in ended.stderr
+    assert "the longest row allowed is 312" in ended.stderr
     assert not (tmp_path / "demo" / "logs").exists()
 
 
