@@ -270,9 +270,8 @@ def run_provider(
     Raises:
         NotFound: no operator admitted the provider in this home, or a job in hand needs a base model not given.
         Conflict: another agent works in this home.
-        InvalidInput, Unavailable: the operator's own Ray is none to join (`require_token`), or did not start.
+        InvalidInput, Unavailable: the operator's own Ray cannot or must not be joined, or did not start.
     """
-    from node.cluster.joined_ray import require_token
     from node.crypto.certificates import Role
     from node.provider import journal
     from node.provider.actors import RayFineTuner
@@ -283,8 +282,6 @@ def run_provider(
     with journal.opened(settings.state) as opened:
         where = f"joins the Ray at {settings.ray_address}" if settings.ray_address else "starts its own local Ray"
         report(f"Provider {identity.key.public.key_id} {where}.")
-        if settings.ray_address:
-            require_token(settings.ray_address)
         honest = RayFineTuner(settings.ray_address or None, trainer=settings.trainer)
         tuner = dishonesty(honest) if dishonesty else honest
         try:

@@ -56,6 +56,25 @@ def require_token(address: str, environment: Mapping[str, str] = os.environ) -> 
     os.environ["RAY_AUTH_MODE"] = "token"
 
 
+def join(address: str) -> None:
+    """Connects this process to the Ray at HOST:PORT, of whose machines this must be one.
+
+    Raises:
+        InvalidInput, Unavailable: see `require_token`; Unavailable also if this machine is not one of that Ray's.
+    """
+    require_token(address)
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # it answered just now; Ray's 20 would be 12 minutes
+    import ray  # not sooner: it reads the variables
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # Ray has no narrower one
+        raise Unavailable(
+            f"The Ray at {address} cannot be joined from here: {str(error)[:300]}",
+            fix="Run the agent on one of that Ray's machines, and give the address at which they reach its head.",
+        ) from error
+
+
 def machine() -> Machine:
     """What the Ray that this process joined has, over all its machines."""
     import ray

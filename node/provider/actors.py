@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from node.cluster.joined_ray import join
 from node.cluster.local_ray import start_local_ray, stop_local_ray
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -57,11 +58,9 @@ class RayFineTuner:
 
     def __init__(self, address: str | None = None, *, trainer: str = "") -> None:
         self._command = shlex.split(trainer)
-        self._local = None if address else start_local_ray()
         if address:
-            import ray  # not sooner: a local Ray has to be configured before it is imported
-
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            join(address)
+        self._local = None if address else start_local_ray()
         self._actor: Any = None
 
     def fine_tune(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,8 @@ from node.core.events import Progress
 from node.crypto.digest import Digest
 from node.errors import Conflict
 from node.wire.channel import wall_ms
+
+log = logging.getLogger(__name__)
 
 MOST_LEFT = 100
 #: A sign of life is not worth writing down more often.
@@ -79,8 +82,11 @@ class Journal:
         """Fields of `Told` and their new values."""
         self.told = replace(self.told, **changes)
         partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self.told), indent=2))
-        partial.replace(self._file)
+        try:
+            partial.write_text(json.dumps(asdict(self.told), indent=2))
+            partial.replace(self._file)
+        except OSError as fault:  # a full disk must not end a training
+            log.warning("%s could not be written: %s.", self._file, fault.strerror)
 
     def heard(self) -> None:
         """The coordinator answered."""

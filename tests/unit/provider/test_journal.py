@@ -63,6 +63,14 @@ def test_a_journal_that_cannot_be_read_says_nothing(tmp_path: Path, content: byt
     assert journal.read(journal.file_in(tmp_path)) == Told()
 
 
+def test_a_journal_that_cannot_be_written_ends_no_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with journal.opened(tmp_path) as opened:
+        journal.file_in(tmp_path).with_suffix(".partial").mkdir()
+        opened.note(job="job-1")
+        assert opened.told.job == "job-1"
+    assert "could not be written" in caplog.text
+
+
 def test_a_second_agent_in_the_same_home_is_refused(tmp_path: Path) -> None:
     assert not journal.is_open(tmp_path)
     with journal.opened(tmp_path):
