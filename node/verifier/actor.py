@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 600.0
 #: A call that takes longer than this and so much for each of its prompts hangs.
 CALL_SECONDS, PROMPT_SECONDS = 120.0, 5.0
-#: Prompts in one call: what a call takes in time and memory has a bound, however much a policy asks for.
+#: Prompts in one call: what it takes in memory has a bound, however much a policy asks for, and one that hangs is given
+#: up within 440 s, less than what a job leaves for one evaluation (`Limits.least_evaluate_seconds`).
 MOST_PROMPTS = 64
 #: Between two attempts to start an engine.
 REST_SECONDS = 5.0

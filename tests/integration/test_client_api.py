@@ -332,6 +332,9 @@ async def test_the_adapter_of_an_accepted_job_is_fetched_and_resumed(running: Ru
         with pytest.raises(IntegrityFailure):
             await client.download_adapter(f"jobs/{JOB}", folder)
         assert not list(folder.glob("*.partial"))
+    async with running.client("operator", Role.OPERATOR) as operator:
+        with pytest.raises(IntegrityFailure, match="not yours"):
+            await operator.download_adapter(f"jobs/{JOB}", folder)
 
 
 # Money

@@ -64,6 +64,16 @@ def test_a_committed_adapter_that_the_gate_refuses_costs_the_stake(world: World)
     assert "does not pass the gate" in world.told()[-1]
 
 
+def test_bytes_that_were_damaged_here_are_nobodys_fault(world: World) -> None:
+    sound = adapter_files([])
+    world.advance_to(State.SUBMITTED, sound)
+    uploaded = {name: world.upload(data) for name, data in sound.items()}
+    world.node.blobs.file(uploaded[WEIGHTS]).write_bytes(b"no adapter at all")
+    assert "damaged" in str(refused(world, IntegrityFailure, lambda: world.submit(sound)))
+    proof = Fault(world.chain().envelopes, uploaded)
+    refused(world, IntegrityFailure, lambda: prove(world, proof))
+
+
 def test_a_fault_is_proven_once(world: World) -> None:
     world.advance_to(State.TRAINING)
     world.commit_adapter(BROKEN)
