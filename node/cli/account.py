@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from node.cli import options, party
-from node.cli.tables import moment, print_table, shortened
+from node.cli.tables import amount, moment, print_table, shortened
 
 if TYPE_CHECKING:
     from node.client.client import Client
@@ -54,8 +54,12 @@ def transfers(
 ) -> None:
     """The newest transfers from and to an account; --json has every digit of the keys.
 
+    What stands in brackets was set aside, or freed again: no money moved.
+
     Example: hallmark account transfers --limit 10
     """
+
+    from node.wire.escrow import phase_of
 
     async def newest(client: Client) -> tuple[list[Transfer], str]:
         found: list[Transfer] = []
@@ -74,7 +78,7 @@ def transfers(
             (
                 moment(each.time.ToMilliseconds()),
                 *("this account" if side == own else shortened(side) for side in (each.debit, each.credit)),
-                f"{each.amount_minor:,} {each.token}",
+                amount(each.amount_minor, each.token, phase_of(each)),
                 each.kind,
                 each.job.removeprefix("jobs/"),
             )

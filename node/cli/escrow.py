@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli.tables import moment, print_table, shortened
+from node.cli.tables import amount, moment, print_table, shortened
 
 if TYPE_CHECKING:
     from node.ports.escrow import Escrow, EscrowEvent, EscrowTransaction, EscrowTransfer
@@ -130,11 +130,12 @@ def _open(url: str | None) -> Iterator[Escrow]:
             fix="Give its home in HALLMARK_HOME, or --database URL. A party's: `hallmark account transfers`.",
         )
     engine = create_engine(parsed)
+    driver: Any = engine.dialect.loaded_dbapi
     try:
         with engine.connect() as connection:
             yield ContractEscrow(connection)
-    except (OperationalError, ProgrammingError) as fault:
-        raise NotFound(f"There is no escrow in {parsed!r}: {fault.orig}") from fault
+    except (OperationalError, ProgrammingError, driver.Error) as fault:
+        raise NotFound(f"There is no escrow in {parsed!r}: {getattr(fault, 'orig', fault)}") from fault
     finally:
         engine.dispose()
 
@@ -178,7 +179,7 @@ def _print_transfers(found: Sequence[EscrowTransfer], names: Mapping[str, str]) 
                 moment(each.time_ms),
                 _short(each.debit, names),
                 _short(each.credit, names),
-                f"{each.amount_minor:,} {each.token}",
+                amount(each.amount_minor, each.token, each.phase),
                 each.reason,
             )
             for each in found

@@ -32,6 +32,12 @@ def shortened(text: str) -> str:
     return _DIGEST.sub(r"\1", text)
 
 
+def amount(minor: int, token: str, phase: str) -> str:
+    """What a transfer moves; in brackets if it only sets money aside, or frees it, and none moved."""
+    told = f"{minor:,} {token}"
+    return f"({told})" if phase in ("pending", "void") else told
+
+
 def moment(milliseconds: int) -> str:
     """A time, in UTC and to the second."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

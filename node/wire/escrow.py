@@ -26,7 +26,13 @@ def transfer_to_wire(transfer: EscrowTransfer) -> escrow_pb2.Transfer:
         amount_minor=transfer.amount_minor,
         kind=transfer.reason,
         job=f"jobs/{transfer.job_id}" if transfer.job_id else "",
+        phase=f"TRANSFER_PHASE_{transfer.phase.upper()}",
     )
+
+
+def phase_of(transfer: escrow_pb2.Transfer) -> str:
+    """Its phase as `EscrowTransfer` spells it."""
+    return escrow_pb2.TransferPhase.Name(transfer.phase).removeprefix("TRANSFER_PHASE_").lower()
 
 
 def party_of(name: str) -> str:

@@ -218,6 +218,7 @@ def test_money_is_shown_moved_and_accounted_for(served: Served, hallmark: Run) -
     assert (code, out) == (0, f"{served.me}: {before + 300:,} CREDIT available, 0 locked\n")
     newest = json.loads(hallmark("account", "transfers", "--limit", "2", "--json")[1])
     assert [each["amount_minor"] for each in newest] == ["200", "500"]
+    assert {each["phase"] for each in newest} == {"TRANSFER_PHASE_DIRECT"}
     assert "external this account 500 CREDIT" in " ".join(hallmark("account", "transfers")[1].split())
     code, _, err = hallmark("account", "withdraw", str(10 * FUNDS_MINOR))
     assert (code, err.startswith("hallmark: ")) == (9, True)

@@ -2,12 +2,26 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class TransferPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_PHASE_UNSPECIFIED: _ClassVar[TransferPhase]
+    TRANSFER_PHASE_DIRECT: _ClassVar[TransferPhase]
+    TRANSFER_PHASE_PENDING: _ClassVar[TransferPhase]
+    TRANSFER_PHASE_POST: _ClassVar[TransferPhase]
+    TRANSFER_PHASE_VOID: _ClassVar[TransferPhase]
+TRANSFER_PHASE_UNSPECIFIED: TransferPhase
+TRANSFER_PHASE_DIRECT: TransferPhase
+TRANSFER_PHASE_PENDING: TransferPhase
+TRANSFER_PHASE_POST: TransferPhase
+TRANSFER_PHASE_VOID: TransferPhase
 
 class Account(_message.Message):
     __slots__ = ("name", "token", "available_minor", "locked_minor")
@@ -22,7 +36,7 @@ class Account(_message.Message):
     def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., available_minor: _Optional[int] = ..., locked_minor: _Optional[int] = ...) -> None: ...
 
 class Transfer(_message.Message):
-    __slots__ = ("number", "time", "debit", "credit", "token", "amount_minor", "kind", "job")
+    __slots__ = ("number", "time", "debit", "credit", "token", "amount_minor", "kind", "job", "phase")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     DEBIT_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +45,7 @@ class Transfer(_message.Message):
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
     number: int
     time: _timestamp_pb2.Timestamp
     debit: str
@@ -39,7 +54,8 @@ class Transfer(_message.Message):
     amount_minor: int
     kind: str
     job: str
-    def __init__(self, number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debit: _Optional[str] = ..., credit: _Optional[str] = ..., token: _Optional[str] = ..., amount_minor: _Optional[int] = ..., kind: _Optional[str] = ..., job: _Optional[str] = ...) -> None: ...
+    phase: TransferPhase
+    def __init__(self, number: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., debit: _Optional[str] = ..., credit: _Optional[str] = ..., token: _Optional[str] = ..., amount_minor: _Optional[int] = ..., kind: _Optional[str] = ..., job: _Optional[str] = ..., phase: _Optional[_Union[TransferPhase, str]] = ...) -> None: ...
 
 class GetAccountRequest(_message.Message):
     __slots__ = ("name",)
