@@ -56,8 +56,8 @@ class OneAdapterLora(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM's classes 
             return
         start = 0
         for a, b, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
-            low_rank = torch.nn.functional.linear(x, a[self.slot, 0]).mul_(scale)
-            y[:, start : start + width] += torch.nn.functional.linear(low_rank, b[self.slot, 0])
+            low_rank = torch.nn.functional.linear(x, a[self.slot, 0])
+            y[:, start : start + width].addmm_(low_rank, b[self.slot, 0].T, alpha=scale)
             start += width
 
 
