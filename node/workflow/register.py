@@ -47,6 +47,10 @@ def provider(node: Node, key_id: str) -> Known:
 def _known(unit: UnitOfWork, key_id: str) -> Known:
     found = unit.providers.find(key_id)
     if found is None:
-        raise NotFound(f"No provider {key_id} has registered here.", field="name")
+        raise NotFound(
+            f"No provider {key_id} has registered here.",
+            fix="It does when `hallmark provider run` is first started.",
+            field="name",
+        )
     said = document.from_bytes(Capabilities, found.capabilities.encode())
     return Known(found, said, unit.providers.record(key_id))
