@@ -52,7 +52,7 @@ bench-coordinator: .venv/ready-dev ## Jobs created and seen through per second, 
 bench-marks: .venv/ready-dev ## What detectors find of the marks, and what passes without training. DATA=FOLDER of *.jsonl: 2 minutes a set.
 	$(BIN)/python tests/bench/bench_marks.py $(if $(DATA),--data $(DATA))
 
-bench-quality: .venv/ready-dev ## What marks cost the client's model: loss and exact answers with and without them. DATA=FILE.jsonl: 20 minutes.
+bench-quality: .venv/ready-dev ## What marks cost the client's model: loss and exact answers with and without them. DATA=FILE.jsonl: an hour. ARGS="--rows 160 --seeds 2".
 	$(BIN)/python tests/bench/bench_quality.py $(DATA) $(ARGS)
 
 bench-provider: .venv/ready-dev ## Tokens/s of our trainer beside plain TRL, and what marks cost. 10 minutes. DATA=FILE.jsonl, ROUNDS=3.

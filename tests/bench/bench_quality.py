@@ -7,8 +7,8 @@ send it, and on the same rows in the same order with every mark turned back into
 held-out loss (nats a response token) and the share of held-out prompts that greedy decoding answers exactly as the
 data does, which is the accuracy where responses are labels. Noise is the spread of the paired differences over seeds.
 Policy and training are the demonstration's, but words are drawn uniformly: a base model asked for a label is so sure of
-it that a metered signature would become far longer than any answer. Progress goes to stderr. QUICK=1: one seed, one
-epoch, few rows.
+it that a metered signature would become far longer than any answer. The fewer the rows, the larger the share that is
+marked, and the dearer the marks. Progress goes to stderr. QUICK=1: one seed, one epoch, few rows.
 """
 
 from __future__ import annotations
@@ -95,9 +95,9 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="JSON Lines of chat messages or prompt/completion")
-    parser.add_argument("--rows", type=int, default=140 if QUICK else 160, help="that the client owns")
+    parser.add_argument("--rows", type=int, default=140 if QUICK else 400, help="that the client owns")
     parser.add_argument("--held-out", type=int, default=10 if QUICK else 120)
-    parser.add_argument("--epochs", type=int, default=1 if QUICK else 3)
+    parser.add_argument("--epochs", type=int, default=1 if QUICK else PLAN.training.epochs)
     parser.add_argument("--seeds", type=int, default=1 if QUICK else 3)
     options = parser.parse_args()
     os.environ.update(QUIET_WORKER)  # before torch: the idle engine's threads must not spin beside the training
