@@ -85,7 +85,7 @@ def pool(folder: Path) -> Iterator[VerifierPool]:
 
     for module in (fakes.adapters, fakes.inference, sys.modules[__name__]):
         cloudpickle.register_pickle_by_value(module)
-    pool = VerifierPool(lambda: ray.remote(num_cpus=0)(Moody).remote(folder), 2, call_seconds=2, prompt_seconds=0)
+    pool = VerifierPool(lambda: ray.remote(num_cpus=0)(Moody).remote(folder), 2, call_seconds=3, prompt_seconds=0)
     pool.wait_until_ready()
     yield pool
     stop_local_ray(local)
@@ -123,7 +123,7 @@ def test_calls_run_side_by_side_and_one_that_hangs_is_given_up_while_others_are_
             time.sleep(0.01)
         assert ask(pool)
         assert not hanging.done()
-        with pytest.raises(Unavailable, match="did not answer within 2 s"):
+        with pytest.raises(Unavailable, match="did not answer within 3 s"):
             hanging.result()
 
 
@@ -147,7 +147,6 @@ def test_a_verifier_that_dies_over_a_job_leads_to_a_second_attempt_and_then_to_t
     assert told[0].startswith("Verification failed: The verifier failed: The actor died")
     assert "Attempt 2 follows at " in told[0]
     assert world.chain().find(VerdictGiven).verdict.outcome is Outcome.ACCEPT
-    assert len(told) == 2
 
 
 def test_those_that_failed_are_replaced(pool: VerifierPool, folder: Path) -> None:
