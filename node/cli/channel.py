@@ -30,12 +30,12 @@ def over_channel(
     import asyncio
 
     from node import settings
-    from node.crypto.certificates import Role
-    from node.storage import keys, tls
+    from node.cli.party import identity_of
+    from node.storage import keys
     from node.wire.channel import open_channel
 
     loaded = settings.load(home=home, coordinator=coordinator)
-    identity = tls.identity(loaded.home, Role(role))
+    identity = identity_of(loaded.home, role)
     trust = keys.read_trust(loaded.trust_file)
 
     async def connected() -> T:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from node.client.client import Client, Report
+    from node.crypto.certificates import Identity
 
 T = TypeVar("T")
 
@@ -32,12 +33,10 @@ def ask(act: Callable[[Client], Awaitable[T]], *, home: Path | None, coordinator
 
     from node import settings
     from node.client.client import Client
-    from node.crypto.certificates import Role
     from node.errors import InvalidInput
-    from node.storage import tls
 
     loaded = settings.load(home=home, coordinator=coordinator)
-    identity = tls.identity(loaded.home, Role(role))
+    identity = identity_of(loaded.home, role)
 
     async def connected() -> T:
         async with Client(loaded.coordinator, identity) as client:
@@ -51,6 +50,23 @@ def ask(act: Callable[[Client], Awaitable[T]], *, home: Path | None, coordinator
     except KeyboardInterrupt:
         typer.echo("hallmark: interrupted; what the coordinator was told stays.", err=True)
         raise typer.Exit(options.INTERRUPTED) from None
+
+
+def identity_of(home: Path, role: str) -> Identity:
+    """This home's party. An operator's home that had none in this role has one then, and that is said.
+
+    Raises:
+        NotFound: the home holds no certificate for the role.
+    """
+    from node.crypto.certificates import Role
+    from node.storage import tls
+
+    known = Role(role) in tls.roles(home)
+    found = tls.identity(home, Role(role))
+    if not known:
+        told = f"hallmark: {home} is an operator's; an identity as {role} was made there: {found.key.public.key_id}."
+        typer.echo(told, err=True)
+    return found
 
 
 def tell_violations(violations: tuple[tuple[str, str], ...]) -> None:

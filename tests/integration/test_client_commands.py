@@ -227,6 +227,12 @@ def test_money_is_shown_moved_and_accounted_for(served: Served, hallmark: Run) -
     assert hallmark("account", "show", provider, "--as", "operator")[0] == 0
 
 
+def test_a_part_that_an_operators_home_had_not_yet_is_made_there_and_said(served: Served, hallmark: Run) -> None:
+    code, _, err = hallmark("account", "show", "--as", "arbiter")
+    assert (code, f"{served.home} is an operator's; an identity as arbiter was made there" in err) == (0, True)
+    assert hallmark("account", "show", "--as", "arbiter")[2] == ""
+
+
 def test_a_home_without_a_certificate_says_how_to_get_one(hallmark: Run, tmp_path: Path) -> None:
     code, _, err = hallmark("job", "list", "--home", str(tmp_path / "empty"))
     assert (code, "Run `hallmark init --role client`" in err) == (7, True)

@@ -19,12 +19,17 @@ SKEW_MS = 30_000
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Changes nothing: a database that is older is brought up to date when a coordinator starts."""
+    """Changes nothing: a database that is older is brought up to date when a coordinator starts.
+
+    Finds nothing in a home that has keys, but no coordinator's: a party has no database.
+    """
     from sqlalchemy import make_url
     from sqlalchemy.exc import DBAPIError
 
     from node.storage.database import engine_at
 
+    if (settings.home / "keys").is_dir() and not settings.key_file("coordinator").exists() and not settings.database:
+        return
     engine = engine_at(settings.database_url)  # says what is wrong with the URL before it is taken apart below
     url = make_url(settings.database_url)
     if engine.dialect.name == "sqlite":

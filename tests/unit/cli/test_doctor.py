@@ -128,6 +128,7 @@ def test_a_party_is_told_when_its_coordinator_does_not_answer(
     assert code == 1
     assert "serves this provider" in of(found, "coordinator")["found"]
     assert "--describe" in of(found, "coordinator")["fix"]
+    assert "database" not in found
 
 
 @pytest.fixture
