@@ -2,8 +2,8 @@
 
 Ray starts the process, as the user that Ray runs as, and the actor is a client of that Ray: it keeps a connection to
 it and its token. Another user, a namespace without network or a mount without the operator's files are therefore not to
-be had here. Landlock would have to name all that an engine may read instead of what it may not, caches that do not exist
-yet among them. So an engine that somebody took over could still read what its user may, the operator's keys included.
+be had here. Landlock would have to name all that an engine may read, caches that do not exist yet among them, not what
+it may not. So an engine that somebody took over could still read what its user may, the operator's keys included.
 What is left is done: no privilege can be gained, files and memory have bounds, a crash leaves no dump of what was in
 memory, and nothing is fetched. That nobody takes it over is the gate's part: no byte of a stranger's header or
 configuration reaches an engine.
