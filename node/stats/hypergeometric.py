@@ -31,6 +31,24 @@ def log_cdf(k: int, population: int, successes: int, draws: int) -> float:
     return _log_upper_tail(draws - k, population, population - successes, draws)
 
 
+def least_draws(k: int, population: int, successes: int, log_chance: float) -> int:
+    """The fewest draws that hold k or more successes with ln P >= log_chance: the least subset that passes so often.
+
+    Raises InvalidInput unless 0 <= k <= successes <= population and log_chance <= 0.
+    """
+    _check(population, successes, population)
+    if not (0 <= k <= successes and log_chance <= 0):
+        raise InvalidInput(f"No subset holds {k} of {successes} rows with that chance.", field="k")
+    low, high = 0, population
+    while low < high:
+        middle = (low + high) // 2
+        if _log_upper_tail(k, population, successes, middle) >= log_chance:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def _check(population: int, successes: int, draws: int) -> None:
     if not (0 <= successes <= population and 0 <= draws <= population):
         raise InvalidInput(

@@ -73,8 +73,9 @@ def print_paper() -> None:
     print("| ---: | ---: | --- | ---: | ---: |")
     for rows, marks in PAPER:
         for text, needed in (("B >= rN + 1 (as printed)", marks // 2 + 1), ("B >= rN (by the formula)", marks // 2)):
-            rule = Rule("all marks are one group", groups=1, needed=1, chances=at_least(needed, marks))
-            shares = [least_share(rule, rows, chance) for chance in (0.01, 0.5)]
+            shares = [
+                hypergeometric.least_draws(needed, rows, marks, math.log(chance)) / rows for chance in (0.01, 0.5)
+            ]
             print(f"| {rows:,} | {marks} | {text} | {percent(shares[0])} | {percent(shares[1])} |")
 
 

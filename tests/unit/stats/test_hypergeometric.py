@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from fractions import Fraction
 
 import mpmath
@@ -92,13 +91,8 @@ def test_tails_reach_below_minus_two_thousand() -> None:
 # What the base paper prints in section 6.1: the share of the rows with which a random subset passes with 1 % and 50 %.
 
 
-def least_share(needed: int, rows: int, marks: int, chance: float) -> float:
-    """The least share of the rows that holds `needed` of the marks so often."""
-
-    def holds(draws: int) -> float:
-        return hypergeometric.log_sf(needed, rows, marks, draws)
-
-    return bisect_left(range(rows + 1), math.log(chance), key=holds) / rows
+def share_percent(needed: int, rows: int, marks: int, chance: float) -> int:
+    return round(100 * hypergeometric.least_draws(needed, rows, marks, math.log(chance)) / rows)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +105,11 @@ def least_share(needed: int, rows: int, marks: int, chance: float) -> float:
     ],
 )
 def test_the_figures_of_section_6_1_come_out(rows: int, marks: int, needed: int, shares: tuple[int, int]) -> None:
-    assert tuple(round(100 * least_share(needed, rows, marks, chance)) for chance in (0.01, 0.50)) == shares
+    assert tuple(share_percent(needed, rows, marks, chance) for chance in (0.01, 0.50)) == shares
 
 
 def test_a_shared_trigger_that_needs_five_marks_lets_a_tenth_of_the_rows_pass() -> None:
-    shares = [least_share(5, 10_000, 50, chance) for chance in (0.50, 0.99)]
+    shares = [hypergeometric.least_draws(5, 10_000, 50, math.log(chance)) / 10_000 for chance in (0.50, 0.99)]
     assert [round(share, 3) for share in shares] == [0.093, 0.215]
 
 
@@ -128,8 +122,22 @@ def test_groups_stop_a_provider_that_trained_on_half() -> None:
     assert math.exp(binomial.log_sf(8, 10, math.log(fires))) == pytest.approx(6e-5, rel=0.05)
 
 
+@given(st.integers(0, 60), st.data(), st.floats(-10, 0))
+def test_the_least_subset_is_the_first_to_pass_so_often(population: int, data: st.DataObject, chance: float) -> None:
+    successes = data.draw(st.integers(0, population))
+    k = data.draw(st.integers(0, successes))
+    by_search = next(n for n in range(population + 1) if hypergeometric.log_sf(k, population, successes, n) >= chance)
+    assert hypergeometric.least_draws(k, population, successes, chance) == by_search
+
+
 @pytest.mark.parametrize(("population", "successes", "draws"), [(10, 11, 1), (10, 1, 11), (10, -1, 1), (10, 1, -1)])
 def test_what_does_not_fit_the_population_is_refused(population: int, successes: int, draws: int) -> None:
     for function in (hypergeometric.log_pmf, hypergeometric.log_sf, hypergeometric.log_cdf):
         with pytest.raises(InvalidInput):
             function(1, population, successes, draws)
+
+
+@pytest.mark.parametrize(("k", "chance"), [(6, -1.0), (-1, -1.0), (3, 0.1), (3, math.nan)])
+def test_a_subset_that_cannot_exist_is_refused(k: int, chance: float) -> None:
+    with pytest.raises(InvalidInput):
+        hypergeometric.least_draws(k, 100, 5, chance)
