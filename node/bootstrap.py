@@ -105,6 +105,7 @@ def collector(settings: Settings, engine: Engine) -> FiguresCollector:
                 money=money_by_kind(connection),
                 log_size=SqlLog(connection).size(),
                 outbox_due=figures.outbox_due(connection, clock.now_ms()),
+                outbox_given_up=figures.outbox_given_up(connection),
             )
 
     def certificates() -> dict[str, float]:
@@ -146,6 +147,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
     from node.verifier.adapters import FolderAdapters
     from node.workflow.fault import gate_over
     from node.workflow.node import Limits, Node, Tariff
+    from node.workflow.tidy import take_up
 
     stop = stop_signal()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(SERVING_THREADS))
@@ -203,6 +205,7 @@ async def _serve(settings: Settings, model_folder: Path | None, ready: Callable[
         warm.result()
         work = (node, worker_stop, verifiers.count)
         worker = threading.Thread(target=run_rounds, args=work, name="worker", daemon=True)
+        await asyncio.to_thread(take_up, node)
         await built.server.start()
         worker.start()
         ready(built.port)

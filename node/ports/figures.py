@@ -31,3 +31,4 @@ class Figures:
     money: tuple[MoneyFigures, ...]
     log_size: int
     outbox_due: int
+    outbox_given_up: int

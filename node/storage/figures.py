@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from node.ports.figures import StateFigures
+from node.storage.requests import NEVER_MS
 from node.storage.schema import jobs, outbox
 
 
@@ -20,6 +21,11 @@ def jobs_by_state(connection: Connection) -> tuple[StateFigures, ...]:
     return tuple(
         StateFigures(state, count, *times.get(state, (None, None))) for state, count in connection.execute(counted)
     )
+
+
+def outbox_given_up(connection: Connection) -> int:
+    query = select(func.count()).select_from(outbox).where(outbox.c.not_before_ms == NEVER_MS)
+    return connection.execute(query).scalar_one()
 
 
 def outbox_due(connection: Connection, now_ms: int) -> int:

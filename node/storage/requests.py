@@ -12,6 +12,8 @@ from node.ports.outbox import Effect
 from node.sql.statements import Query, Write
 from node.storage.schema import nonces, outbox
 
+#: When an effect is due that was given up.
+NEVER_MS = 2**63 - 1
 _SPENT = Query(select(nonces.c.nonce).where(nonces.c.signer == given("by"), nonces.c.nonce == given("this")))
 _SPEND = Write(
     text(
@@ -47,12 +49,20 @@ class SqlOutbox:
     def due(self, now_ms: int, limit: int) -> Sequence[Effect]:
         query = select(outbox).where(outbox.c.not_before_ms <= now_ms).order_by(outbox.c.not_before_ms, outbox.c.id)
         return [
-            Effect(row["id"], row["kind"], row["argument"], row["not_before_ms"])
+            Effect(row["id"], row["kind"], row["argument"], row["not_before_ms"], row["failures"])
             for row in self._connection.execute(query.limit(limit)).mappings()
         ]
 
     def postpone(self, effect_id: int, not_before_ms: int) -> None:
-        self._connection.execute(update(outbox).where(outbox.c.id == effect_id).values(not_before_ms=not_before_ms))
+        failed = {"not_before_ms": not_before_ms, "failures": outbox.c.failures + 1}
+        self._connection.execute(update(outbox).where(outbox.c.id == effect_id).values(failed))
+
+    def give_up(self, effect_id: int) -> None:
+        self.postpone(effect_id, NEVER_MS)
+
+    def take_up(self, now_ms: int) -> None:
+        given_up = update(outbox).where(outbox.c.not_before_ms == NEVER_MS)
+        self._connection.execute(given_up.values(not_before_ms=now_ms, failures=0))
 
     def done(self, effect_id: int) -> None:
         self._connection.execute(delete(outbox).where(outbox.c.id == effect_id))

@@ -97,6 +97,7 @@ outbox = Table(
     Column("kind", String(32), nullable=False),
     Column("argument", String, nullable=False),
     Column("not_before_ms", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
     Index("outbox_by_due", "not_before_ms", "id"),
 )
 

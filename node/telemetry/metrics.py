@@ -120,6 +120,11 @@ class FiguresCollector(Collector):
         yield GaugeMetricFamily(
             "hallmark_outbox_due", "Effects outside the database that are due and not done.", figures.outbox_due
         )
+        yield GaugeMetricFamily(
+            "hallmark_outbox_given_up",
+            "Effects that failed again and again; the next start tries them once more.",
+            figures.outbox_given_up,
+        )
 
 
 def serve(address: str, collector: Collector) -> Callable[[], None]:

@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 #: Effect: the adapter of the job that `argument` names is deleted; nobody may have it.
 FORGET_ADAPTER = "forget-adapter"
 AT_ONCE = 100
+#: An effect that failed is tried again after that, and after each further failure it waits twice as long.
 RETRY_MS = 60_000
+#: After so many failures, most of a day, it is given up until the next start.
+MOST_FAILURES = 10
 
 
 def tidy(node: Node) -> None:
@@ -37,6 +40,13 @@ def tidy(node: Node) -> None:
         unit.commit()
 
 
+def take_up(node: Node) -> None:
+    """What was given up before this start is tried again: its cause may be gone."""
+    with node.units() as unit:
+        unit.outbox.take_up(node.clock.now_ms())
+        unit.commit()
+
+
 def _carry_out(node: Node, effect: Effect) -> None:
     """Does what was promised; what cannot be done now comes again later, so that it holds up nothing else."""
     try:
@@ -48,9 +58,14 @@ def _carry_out(node: Node, effect: Effect) -> None:
             unit.outbox.done(effect.id)
             unit.commit()
     except Exception:
-        log.exception("%s of %s could not be done", effect.kind, effect.argument)
+        last = effect.failures + 1 == MOST_FAILURES
+        what_now = "is given up until the next start" if last else "will be tried again"
+        log.exception("%s of %s could not be done; it %s", effect.kind, effect.argument, what_now)
         with node.units() as unit:
-            unit.outbox.postpone(effect.id, node.clock.now_ms() + RETRY_MS)
+            if last:
+                unit.outbox.give_up(effect.id)
+            else:
+                unit.outbox.postpone(effect.id, node.clock.now_ms() + (RETRY_MS << effect.failures))
             unit.commit()
 
 

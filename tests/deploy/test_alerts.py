@@ -38,7 +38,7 @@ FOREIGN = {"up"}
 def families() -> Iterator[Metric]:
     """Every metric that a coordinator tells, with or without values."""
     registry = CollectorRegistry()
-    registry.register(metrics.FiguresCollector(lambda: Figures((), (), 0, 0), dict))
+    registry.register(metrics.FiguresCollector(lambda: Figures((), (), 0, 0, 0), dict))
     yield from metrics.REGISTRY.collect()
     yield from registry.collect()
 

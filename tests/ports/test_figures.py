@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from node.ports.figures import MoneyFigures, StateFigures
 from node.settlement.escrow import ContractEscrow
 from node.settlement.figures import money_by_kind
 from node.storage import schema
-from node.storage.figures import jobs_by_state, outbox_due
+from node.storage.database import SqlUnits
+from node.storage.figures import jobs_by_state, outbox_due, outbox_given_up
 
 
 def put(connection: Connection, table: Table, **told: Any) -> None:
@@ -64,3 +66,20 @@ def test_the_outbox_counts_what_is_due_only(engine: Engine, now_ms: int, due: in
             effect = {"kind": "try", "argument": "x", "not_before_ms": not_before_ms}
             connection.execute(schema.outbox.insert().values(effect))
         assert outbox_due(connection, now_ms) == due
+
+
+def test_what_was_given_up_is_counted_until_it_is_taken_up_again(engine: Engine) -> None:
+    units = SqlUnits(engine, ContractEscrow)
+    with units() as unit:
+        unit.outbox.put("try", "x", 5)
+        (effect,) = unit.outbox.due(5, 10)
+        unit.outbox.postpone(effect.id, 7)
+        assert unit.outbox.due(7, 10) == [replace(effect, not_before_ms=7, failures=1)]
+        unit.outbox.give_up(effect.id)
+        assert unit.outbox.due(2**62, 10) == []
+        unit.commit()
+    with engine.begin() as connection:
+        assert outbox_given_up(connection) == 1
+    with units() as unit:
+        unit.outbox.take_up(9)
+        assert unit.outbox.due(9, 10) == [replace(effect, not_before_ms=9)]

@@ -82,7 +82,7 @@ def test_an_effect_is_forgotten_once_done_and_comes_again_if_it_was_not(unit: Un
         unit.outbox.done(first.id)
     unit.outbox.postpone(second.id, 20)
     assert unit.outbox.due(19, 9) == []
-    assert unit.outbox.due(20, 9) == [replace(second, not_before_ms=20)]
+    assert unit.outbox.due(20, 9) == [replace(second, not_before_ms=20, failures=1)]
 
 
 def test_an_upload_is_its_owners_alone(unit: UnitOfWork) -> None:

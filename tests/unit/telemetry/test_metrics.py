@@ -19,6 +19,7 @@ FIGURES = Figures(
     money=(MoneyFigures("party", "CREDIT", 900, 40), MoneyFigures("external", "CREDIT", -900, 0)),
     log_size=12,
     outbox_due=1,
+    outbox_given_up=2,
 )
 
 
@@ -51,6 +52,7 @@ def test_the_figures_are_told_by_state_and_kind() -> None:
         'hallmark_money_held_minor{kind="party",token="CREDIT"} 40.0',
         "hallmark_log_size 12.0",
         "hallmark_outbox_due 1.0",
+        "hallmark_outbox_given_up 2.0",
         "hallmark_database_up 1.0",
         'hallmark_certificate_not_after_timestamp_seconds{certificate="server"} 5e+09',
     ):

@@ -13,7 +13,7 @@ from node.crypto.digest import Digest, sha256_digest
 from node.errors import NotFound
 from node.workflow import uploads
 from node.workflow.settle import RECEIPT_FILE
-from node.workflow.tidy import tidy
+from node.workflow.tidy import MOST_FAILURES, RETRY_MS, take_up, tidy
 
 IDLE = adapter_files([])
 
@@ -122,3 +122,24 @@ def test_an_effect_that_cannot_be_done_holds_up_no_other(world: World) -> None:
     with world.node.units(read_only=True) as unit:
         assert unit.outbox.due(world.clock.now_ms(), 10) == []
         assert len(unit.outbox.due(world.clock.now_ms() + 10**6, 10)) == 1
+
+
+def test_what_fails_is_tried_ever_less_often_then_given_up_and_taken_up_at_the_next_start(world: World) -> None:
+    now_ms = world.clock.now_ms()
+    with world.node.units() as unit:
+        unit.outbox.put("no such effect", "x", now_ms)
+        unit.commit()
+
+    def due(time_ms: int) -> int:
+        with world.node.units(read_only=True) as unit:
+            return len(unit.outbox.due(time_ms, 9))
+
+    for failure in range(MOST_FAILURES - 1):
+        tidy(world.node)
+        wait_ms = RETRY_MS << failure
+        assert (due(world.clock.now_ms() + wait_ms - 1), due(world.clock.now_ms() + wait_ms)) == (0, 1)
+        world.clock.advance_to(world.clock.now_ms() + wait_ms)
+    tidy(world.node)
+    assert due(2**62) == 0
+    take_up(world.node)
+    assert due(world.clock.now_ms()) == 1
