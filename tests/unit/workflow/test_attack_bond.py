@@ -15,7 +15,7 @@ from fakes.world import DEADLINES, FUNDS_MINOR, JOB, MONEY, POLICY, ROWS, World,
 
 from node.coordinator import worker
 from node.core.adapter import adapter_digest
-from node.core.evidence import ProbeObservation
+from node.core.evidence import Continuation, ProbeObservation
 from node.core.job import State
 from node.core.messages import AdapterCommit, Commit, DataReceipt, Terms, VerdictGiven, seal
 from node.core.rows import Row
@@ -30,6 +30,12 @@ PATIENCE_SECONDS = 20
 
 class Overflowing(LearningEngine):
     """What an adapter of huge weights does to an engine."""
+
+    def follow(
+        self, prompts: Sequence[Prompt], expected: Sequence[str], *, adapter: Adapter | None, max_new_tokens: int
+    ) -> list[Continuation]:
+        followed = super().follow(prompts, expected, adapter=adapter, max_new_tokens=max_new_tokens)
+        return [replace(each, micronats=(-(10**30),)) for each in followed]
 
     def log_likelihoods(self, rows: Sequence[Row], *, adapter: Adapter | None) -> list[int]:
         return [-(10**30)] * len(rows) if adapter else super().log_likelihoods(rows, adapter=None)
