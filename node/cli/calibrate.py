@@ -23,9 +23,9 @@ def calibrate(
     epochs: Annotated[str, typer.Option(help="Lengths of the trainings; cheats may choose any.")] = "1,2,3,6,12",
     doses: Annotated[
         str, typer.Option(help="Marks of a group that are trained on; groups of each of these sizes are judged.")
-    ] = "1,2,4,6,8,12",
+    ] = "1,2,4,8,12,16",
     groups_per_dose: Annotated[int, typer.Option(help="Groups of each dose in every training.")] = 2,
-    rows: Annotated[int, typer.Option(help="Rows of one training, marks included.")] = 200,
+    rows: Annotated[int, typer.Option(help="Rows of one training, marks included.")] = 240,
     pairs: Annotated[int, typer.Option(help="Held-out pairs of one training.")] = 100,
     drawing: Annotated[Drawing, typer.Option(help="How words of phrases are drawn.")] = PHRASES.drawing,
     placement: Annotated[Placement, typer.Option(help="Where triggers stand.")] = PHRASES.placement,

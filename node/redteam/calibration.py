@@ -45,7 +45,7 @@ class Experiment:
         policy: as `calibration_policy` makes it.
 
     Raises:
-        InvalidInput: no dose, or one twice; groups cannot be shared out among the doses.
+        InvalidInput: no dose, or one twice; groups cannot be shared out among the doses; too few rows, or no pairs.
     """
 
     base_model: Digest
@@ -63,6 +63,12 @@ class Experiment:
             raise InvalidInput("Every dose needs as many groups, drawn with the greatest dose.", field="policy")
         if self.policy.pairs == 0:
             raise InvalidInput("A profile needs held-out pairs, too.", field="pairs")
+        missing_rows = self.policy.least_rows() - self.rows_drawn
+        if missing_rows > 0:
+            raise InvalidInput(
+                f"{self.rows} rows do not hold so many marks, pairs and contexts; {self.rows + missing_rows} do.",
+                field="rows",
+            )
 
     @property
     def groups_per_dose(self) -> int:

@@ -239,6 +239,12 @@ def test_an_experiment_that_cannot_be_is_refused(doses: tuple[int, ...]) -> None
         replace(experiment(), doses=doses)
 
 
+def test_rows_that_do_not_hold_marks_pairs_and_contexts_are_refused_with_the_number_that_do() -> None:
+    with pytest.raises(InvalidInput, match="20 rows do not hold so many marks, pairs and contexts; 21 do"):
+        replace(experiment(), rows=20)
+    measured(replace(experiment(), rows=21))
+
+
 def test_a_profile_without_pairs_is_not_measured() -> None:
     with pytest.raises(InvalidInput):
         replace(experiment(), policy=replace(experiment().policy, pairs=0))
