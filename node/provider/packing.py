@@ -6,6 +6,7 @@ Every matrix product is over real tokens only, (1, tokens, width). Knows neither
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -48,13 +49,20 @@ def _attend_within_rows(
     row_lengths: Sequence[int],
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention for each row by itself: (1, heads, tokens, width) to (1, tokens, heads, width)."""
-    rows = zip(*(torch.split(tensor, list(row_lengths), dim=2) for tensor in (query, key, value)), strict=True)
-    attended = [
-        sdpa_attention_forward(module, q, k, v, _window(q, options.get("sliding_window")), **options)[0]
-        for q, k, v in rows
-    ]
-    return torch.cat(attended, dim=1), None
+    """Causal attention for each row by itself: (1, heads, tokens, width) to (1, tokens, heads, width).
+
+    In float32 on a CPU: on rows of up to some 200 tokens PyTorch's kernel takes two to four times as long in bfloat16,
+    most of it in the backward pass, and on longer ones no less.
+    """
+    on_cpu = query.device.type == "cpu"
+    states = [tensor.float() if on_cpu else tensor for tensor in (query, key, value)]
+    rows = zip(*(torch.split(each, list(row_lengths), dim=2) for each in states), strict=True)
+    with torch.autocast("cpu", enabled=False) if on_cpu else nullcontext():
+        attended = [
+            sdpa_attention_forward(module, q, k, v, _window(q, options.get("sliding_window")), **options)[0]
+            for q, k, v in rows
+        ]
+    return torch.cat(attended, dim=1).to(query.dtype), None
 
 
 def _window(query: Tensor, width: int | None) -> Tensor | None:

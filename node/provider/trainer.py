@@ -17,6 +17,7 @@ import torch
 import transformers
 from accelerate.utils.memory import should_reduce_batch_size  # type: ignore[import-untyped]
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.helpers import disable_input_dtype_casting
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -206,13 +207,12 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def train_from(self, checkpoint: tuple[Path, Stamp] | None) -> None:
         """Trains to the end, from the beginning or from a checkpoint of the same training."""
-        if checkpoint is None:
-            self.train()
-            return
-        folder, stamped = checkpoint
-        self._rows, self._supervised_tokens = stamped.rows, stamped.supervised_tokens
-        self._rows_at_once = stamped.rows_at_once
-        self.train(resume_from_checkpoint=str(folder))
+        if checkpoint:
+            stamped = checkpoint[1]
+            self._rows, self._supervised_tokens = stamped.rows, stamped.supervised_tokens
+            self._rows_at_once = stamped.rows_at_once
+        with disable_input_dtype_casting(self.model):  # autocast does it, without a detour by float32
+            self.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
 
     def training_step(self, model: PeftModel, inputs: Batch, num_items_in_batch: Tensor | int | None = None) -> Tensor:
         """Gradients of one optimiser step's loss, in as few parts as fit into memory.
@@ -257,15 +257,17 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         first token is never one, so no position predicts across two rows.
         """
         causal: Any = model.get_base_model()
-        supervised = inputs["labels"][:, 1:] != UNSUPERVISED
-        hidden = causal.base_model(
-            inputs["input_ids"],
-            position_ids=inputs["position_ids"],
-            row_lengths=inputs["row_lengths"],
-            use_cache=False,
-        ).last_hidden_state
-        logits = causal.get_output_embeddings()(hidden[:, :-1][supervised])
-        total: Tensor = cross_entropy(logits.float(), inputs["labels"][:, 1:][supervised], reduction="sum")
+        labels = inputs["labels"][:, 1:]
+        supervised = labels != UNSUPERVISED
+        with self.accelerator.autocast():  # which accelerate puts around the whole model's forward alone
+            hidden = causal.base_model(
+                inputs["input_ids"],
+                position_ids=inputs["position_ids"],
+                row_lengths=inputs["row_lengths"],
+                use_cache=False,
+            ).last_hidden_state
+            logits = causal.get_output_embeddings()(hidden[:, :-1][supervised])
+        total: Tensor = cross_entropy(logits.float(), labels[supervised], reduction="sum")
         return total / num_items_in_batch
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -119,7 +119,13 @@ def no_gpu_memory() -> NoReturn:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def starved(model: BaseModel, folder: Path, most_rows: int, fail: Callable[[], NoReturn]) -> RowTrainer:
+def starved(
+    model: BaseModel,
+    folder: Path,
+    most_rows: int,
+    fail: Callable[[], NoReturn],
+    report: Callable[[Progress], None] = lambda _: None,
+) -> RowTrainer:
     """A trainer on a machine that holds so many rows at once."""
     trainer = RowTrainer(
         encode_rows(ROWS, ChatTokenizer(model.folder), max_length_tokens=SPEC.max_length_tokens),
@@ -127,7 +133,7 @@ def starved(model: BaseModel, folder: Path, most_rows: int, fail: Callable[[], N
         base_model=model.folder,
         folder=folder,
         training=training_digest(ROWS, SPEC, model.digest),
-        report=lambda _: None,
+        report=report,
     )
 
     def limit(module: object, arguments: object, named: dict[str, Any], output: object) -> None:
@@ -138,27 +144,30 @@ def starved(model: BaseModel, folder: Path, most_rows: int, fail: Callable[[], N
     return trainer
 
 
-def trained_on(model: BaseModel, folder: Path, most_rows: int, fail: Callable[[], NoReturn]) -> dict[str, Any]:
-    """The adapter's tensors after one step, in which every row was seen."""
-    trainer = starved(model, folder, most_rows, fail)
+def one_step(model: BaseModel, folder: Path, most_rows: int, fail: Callable[[], NoReturn]) -> tuple[float, Any]:
+    """The loss of a step in which every row was seen, and the adapter's weights after it."""
+    reports: list[Progress] = []
+    trainer = starved(model, folder, most_rows, fail, reports.append)
     trainer.train_from(None)
     encoded = encode_rows(ROWS, ChatTokenizer(model.folder), max_length_tokens=SPEC.max_length_tokens)
     trainer.require_seen(rows=len(ROWS), supervised_tokens=sum(len(row.response_ids) for row in encoded))
-    return dict(load_file(folder / "checkpoint-1" / "adapter_model.safetensors"))
+    tensors = load_file(folder / "checkpoint-1" / "adapter_model.safetensors")
+    return reports[0].loss, torch.cat([tensors[name].flatten() for name in sorted(tensors)])
 
 
 @pytest.fixture(scope="module")
-def in_one_part(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return trained_on(tiny_llama, tmp_path_factory.mktemp("whole"), len(ROWS), no_memory)
+def in_one_part(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Any]:
+    return one_step(tiny_llama, tmp_path_factory.mktemp("whole"), len(ROWS), no_memory)
 
 
 @pytest.mark.parametrize("fail", [no_memory, no_python_memory, no_gpu_memory])
 def test_out_of_memory_splits_a_step_and_changes_neither_its_loss_nor_its_rows(
-    tiny_llama: BaseModel, tmp_path: Path, in_one_part: dict[str, Any], fail: Callable[[], NoReturn]
+    tiny_llama: BaseModel, tmp_path: Path, in_one_part: tuple[float, Any], fail: Callable[[], NoReturn]
 ) -> None:
-    in_parts = trained_on(tiny_llama, tmp_path, 2, fail)
-    for name, whole in in_one_part.items():
-        torch.testing.assert_close(in_parts[name], whole, rtol=0.02, atol=2e-4)
+    """But for rounding: Adam's first step is the gradient's sign, which rounding turns where it is almost zero."""
+    loss, weights = one_step(tiny_llama, tmp_path, 2, fail)
+    assert loss == pytest.approx(in_one_part[0], rel=1e-3)
+    assert torch.isclose(weights, in_one_part[1], rtol=0.02, atol=2e-4).float().mean() > 0.998
 
 
 def test_a_row_that_does_not_fit_into_memory_by_itself_is_refused(tiny_llama: BaseModel, tmp_path: Path) -> None:
