@@ -72,3 +72,17 @@ def test_functions_that_were_never_tested_are_not_replaced() -> None:
 
     with pytest.raises(NotInstalled, match="does not know"):
         check_known("def add_lora_linear(): ...")
+
+
+def test_the_pinned_vllm_scores_tails_alone() -> None:
+    """With another one scoring would be right, and slow."""
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    from node.verifier import scored_tail
+
+    before = GPUModelRunner._get_prompt_logprobs_dict
+    try:
+        scored_tail.install()
+        assert GPUModelRunner._get_prompt_logprobs_dict is not before
+    finally:
+        GPUModelRunner._get_prompt_logprobs_dict = before
