@@ -124,8 +124,10 @@ def signature(identity: Identity, called: str, **changes: Any) -> bytes:
 
 
 def test_there_is_no_unencrypted_way_in_or_out() -> None:
-    for file in (Path(__file__).parents[2] / "node").rglob("*.py"):
-        if "hallmark" not in file.parts[-3:]:  # generated
+    node = Path(__file__).parents[2] / "node"
+    others = {"hallmark", "cluster"}  # generated; and within an operator's own Ray, which speaks in the clear
+    for file in node.rglob("*.py"):
+        if not others & set(file.relative_to(node).parts):
             text = file.read_text("utf-8")
             assert "insecure_channel" not in text, file
             assert "insecure_port" not in text, file
