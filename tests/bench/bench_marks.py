@@ -82,7 +82,7 @@ def print_subsets() -> None:
             rules.append(Rule(f"from {least} on, {name}", groups, needed, at_least(least, dose, otherwise)))
     if SHIPPED.is_file():
         profile = document.from_bytes(Profile, SHIPPED.read_bytes())
-        chances = [0.0, *(profile.group_fires_at_most(seen, TRAINING.epochs) for seen in range(1, dose + 1))]
+        chances = [0.0, *(profile.group_fires_at_most(dose, seen, TRAINING.epochs) for seen in range(1, dose + 1))]
         rules.append(Rule(f"as the profile allows at most, {TRAINING.epochs} epochs", groups, needed, chances))
     print_shares(rules, LARGE)
     print(
