@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from node.cli.demo.story import PLAN
 from node.cli.quiet import hushed
 from node.core.adapter import FILES
 from node.core.manifest import Manifest
 from node.core.marks import Phrase
-from node.core.policy import Placement, Policy
+from node.core.policy import Policy
 from node.core.questions import prompt, questions
 from node.core.rows import Row
 from node.core.training import TrainingSpec
@@ -25,16 +26,7 @@ from node.ports.fine_tuner import Progress
 from node.ports.inference import Adapter, Prompt
 
 #: 80 prompts, and both rows of 40 pairs.
-POLICY = Policy(
-    groups=4,
-    marks_per_group=6,
-    fire_at=4,
-    placement=Placement.END,
-    accept_at=3,
-    reject_at=1,
-    pairs=40,
-    least_isolation_cost_percent=0,
-)
+POLICY = PLAN.policy
 SEED = bytes(range(32))
 
 
