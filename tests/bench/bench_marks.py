@@ -157,12 +157,18 @@ def seconds(work: Callable[[], object]) -> float:
     return statistics.median(took)
 
 
+def plan_once() -> None:
+    """Fails unless the planner answers; that the profile at hand allows no such policy is an answer."""
+    done = subprocess.run([sys.executable, "-m", "node", *PLAN.split()], capture_output=True, text=True, check=False)
+    if done.returncode and "No policy meets these targets" not in done.stderr:
+        raise RuntimeError(done.stderr)
+
+
 def print_times() -> None:
     print(f"\n## Times, the median of {REPEATS}\n" if REPEATS > 1 else "\n## Times\n")
     if SHIPPED.is_file():
         say("planner")
-        command = [sys.executable, "-m", "node", *PLAN.split()]
-        took = seconds(lambda: subprocess.run(command, capture_output=True, check=True))
+        took = seconds(plan_once)
         verdict = "met" if took <= MOST_PLAN_SECONDS else "not met"
         print(f"- `hallmark {PLAN}`, with Python's start: {took:.2f} s; target {MOST_PLAN_SECONDS:.0f} s: {verdict}")
     else:
