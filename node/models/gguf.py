@@ -16,8 +16,10 @@ def convert(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # The tokenizer's configuration keeps the option: were it left to HF_HUB_OFFLINE, digests would differ with that.
+    source = {"gguf_file": gguf.name, "local_files_only": True}
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **source)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, **source, dtype=torch.float32)
     # The weights are plain numbers by now; what is left of the quantiser would only forbid saving.
     model.hf_quantizer = None
     model.is_quantized = False
