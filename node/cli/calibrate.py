@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from node.cli import options, output_file, profile_file
+from node.cli.quiet import hushed
 from node.core.policy import Drawing, Placement, Policy
 
 PHRASES = Policy()
@@ -79,12 +80,14 @@ def calibrate(
             training=training,
         )
         os.environ.update(QUIET_WORKER)  # before torch: the idle engine's threads must not spin beside the training
-        verifier = Verifier(
-            base,
-            max_length_tokens=training.max_length_tokens,
-            lora_rank=training.lora_rank,
-            scratch=Path(scratch),
-        )
+        _tell("Starting vLLM, about 10 s")
+        with hushed():
+            verifier = Verifier(
+                base,
+                max_length_tokens=training.max_length_tokens,
+                lora_rank=training.lora_rank,
+                scratch=Path(scratch),
+            )
         calibration.calibrate(
             experiment,
             before,

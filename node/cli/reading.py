@@ -101,7 +101,7 @@ def _engine(base: BaseModel, longest_tokens: int) -> Reader:
     from node.verifier.reference_engine import ReferenceEngine
     from node.verifier.vllm_engine import VllmEngine
 
-    _tell("Starting vLLM, about 30 s")
+    _tell("Starting vLLM, about 10 s")
     try:
         with hushed():
             return VllmEngine(base, max_length_tokens=longest_tokens, lora_rank=LORA_RANK, dtype="bfloat16")
