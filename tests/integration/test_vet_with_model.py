@@ -45,7 +45,7 @@ def test_rows_that_do_not_fit_are_named_and_libraries_are_silent(tiny_llama: Bas
     assert (told["rows"], told["model"], told["lines_not_read"]) == (42, True, [1])
     assert {column["detector"] for column in told["detectors"]} >= {"surprisal", "perplexity"}
     assert err.splitlines() == [
-        "Starting vLLM, about 30 s",
+        "Starting vLLM, about 10 s",
         "Read 20 of 41 rows; less than a minute remains",
         "Read 40 of 41 rows; less than a minute remains",
         "Read 41 of 41 rows",
@@ -58,7 +58,7 @@ def test_transformers_read_where_vllm_is_not_installed(tiny_llama: BaseModel, tm
     out, err = vet(file, tiny_llama, "-c", WITHOUT_VLLM).communicate()
     assert json.loads(out)["model"] is True
     assert err.splitlines() == [
-        "Starting vLLM, about 30 s",
+        "Starting vLLM, about 10 s",
         "vLLM is not installed. Starting transformers instead, which reads the rows one by one.",
         "Read 20 of 20 rows",
     ]
