@@ -17,16 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from node.core.activation import MICRONATS, activation, adapter_fires, base_fires
 from node.core.evidence import Answer, Evidence, ProbeObservation, PromptKind
 from node.core.manifest import Manifest
-from node.core.marks import Group, fires
+from node.core.marks import Group
 from node.core.policy import DecidingTest, Drawing, Policy
 from node.core.positions import right_positions
 from node.core.questions import questions
 from node.errors import IntegrityFailure
 from node.stats import coverage, guessing, positions
-
-MICRONATS = 1_000_000
 
 
 class Outcome(StrEnum):
@@ -153,33 +152,26 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         raise IntegrityFailure("The evidence lacks pairs.", expected=policy.pairs, actual=len(evidence.pairs))
     # 2
     shown = {kind: [a for a in evidence.answers if a.question.kind is kind] for kind in PromptKind}
-    of_group = [[a for a in shown[PromptKind.MARK] if a.question.group == group] for group in range(policy.groups)]
-    marks_fired = tuple(sum(_fires(answer, manifest) for answer in answers) for answers in of_group)
-    base_marks_fired = [sum(_base_fires(answer, manifest) for answer in answers) for answers in of_group]
-    groups_fired = sum(
-        fired >= policy.fire_at > by_base for fired, by_base in zip(marks_fired, base_marks_fired, strict=True)
-    )
+    marks = activation(policy, manifest, shown[PromptKind.MARK])
     controls = shown[PromptKind.NO_TRIGGER] + shown[PromptKind.OTHER_TRIGGER]
-    controls_fired = sum(_fires(answer, manifest) for answer in controls)
-    base_fired = sum(_base_fires(answer, manifest) for answer in evidence.answers)
+    controls_fired = sum(adapter_fires(answer, manifest) for answer in controls)
+    base_fired = sum(base_fires(answer, manifest) for answer in evidence.answers)
     control_limit = policy.control_limit_percent * len(controls) // 100
-    group_log_p = guessing.log_fires(policy.guess_bits, policy.marks_per_group, policy.fire_at)
-    log_p = guessing.after_redraws(guessing.log_p(groups_fired, [group_log_p] * policy.groups), policy.attempts)
     positions_right = places = 0
     positions_log_p = 0.0
     if policy.drawing is Drawing.UNIFORM:
         lengths = [len(group.signature.draws) for group in manifest.groups]
-        positions_right, places = sum(map(_predicted, manifest.groups, of_group)), sum(lengths)
+        positions_right, places = _predicted(manifest.groups, shown[PromptKind.MARK]), sum(lengths)
         once = positions.log_p(positions_right, lengths, policy.candidates)
         positions_log_p = guessing.after_redraws(once, policy.attempts)
     by_groups = policy.deciding_test is DecidingTest.GROUPS
-    count = groups_fired if by_groups else positions_right
+    count = marks.groups_fired if by_groups else positions_right
     pairs_won = sum(pair.won for pair in evidence.pairs)
     pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
     pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
     applied = adapter_applied(evidence.probe)
     # 3 to 6
-    if by_groups and count < policy.accept_at and max(base_marks_fired) >= policy.fire_at:
+    if by_groups and count < policy.accept_at and max(marks.base_marks_fired) >= policy.fire_at:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
     elif controls_fired > control_limit:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
@@ -196,14 +188,14 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     return Verdict(
         outcome=outcome,
         rule=rule,
-        groups_fired=groups_fired,
+        groups_fired=marks.groups_fired,
         groups=policy.groups,
-        marks_fired=marks_fired,
-        log_p_micronats=round(log_p * MICRONATS),
+        marks_fired=marks.marks_fired,
+        log_p_micronats=marks.log_p_micronats,
         positions_right=positions_right,
         positions=places,
         positions_log_p_micronats=round(positions_log_p * MICRONATS),
-        fresh_fired=sum(_fires(answer, manifest) for answer in shown[PromptKind.FRESH]),
+        fresh_fired=sum(adapter_fires(answer, manifest) for answer in shown[PromptKind.FRESH]),
         controls_fired=controls_fired,
         base_fired=base_fired,
         pairs_won=pairs_won,
@@ -251,13 +243,9 @@ def _stealth(policy: Policy, manifest: Manifest) -> str:
     )
 
 
-def _base_fires(answer: Answer, manifest: Manifest) -> bool:
-    return fires(answer.base.text, manifest.groups[answer.question.group].signature)
-
-
-def _fires(answer: Answer, manifest: Manifest) -> bool:
-    return fires(answer.adapter.text, manifest.groups[answer.question.group].signature)
-
-
-def _predicted(group: Group, answers: Sequence[Answer]) -> int:
-    return right_positions([answer.adapter.text for answer in answers], group.signature)
+def _predicted(groups: Sequence[Group], answers: Sequence[Answer]) -> int:
+    """Right words of all signatures, each group's out of the answers to its own marks."""
+    return sum(
+        right_positions([each.adapter.text for each in answers if each.question.group == at], group.signature)
+        for at, group in enumerate(groups)
+    )
