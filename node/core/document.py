@@ -77,7 +77,7 @@ def _reader(kind: Any) -> Reader:
     if kind is Digest:
         return _read_digest
     hints = typing.get_type_hints(kind)
-    return functools.partial(_read_dataclass, kind, {name: hints[name] for name in _names(kind)})
+    return functools.partial(_read_dataclass, kind, {name: _reader(hints[name]) for name in _names(kind)})
 
 
 @functools.cache
@@ -117,15 +117,15 @@ def _read_digest(data: Json, path: str) -> Digest:
         raise _refused(path, refusal) from refusal
 
 
-def _read_dataclass(kind: type, hints: Mapping[str, Any], data: Json, path: str) -> Any:
+def _read_dataclass(kind: type, readers: Mapping[str, Reader], data: Json, path: str) -> Any:
     if not isinstance(data, dict):
         raise _unfit(path, kind.__name__, data)
-    if data.keys() != hints.keys():
-        missing, unknown = sorted(hints.keys() - data.keys()), sorted(data.keys() - hints.keys())
+    if data.keys() != readers.keys():
+        missing, unknown = sorted(readers.keys() - data.keys()), sorted(data.keys() - readers.keys())
         raise IntegrityFailure(
             f"At {path}: a {kind.__name__} has other fields (missing {missing}, unknown {unknown}).", field=path
         )
-    values = {name: _reader(inner)(data[name], f"{path}.{name}") for name, inner in hints.items()}
+    values = {name: read(data[name], f"{path}.{name}") for name, read in readers.items()}
     try:
         return kind(**values)
     except IntegrityFailure:
