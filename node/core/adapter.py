@@ -1,4 +1,7 @@
-"""What a provider hands in: two files, and the digest that it commits to before it uploads them."""
+"""What a provider hands in: two files, and the digest that it commits to before it uploads them.
+
+And, while it trains, the weights as they stand after each epoch, which nobody commits to.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from node.crypto.digest import Digest, canonical_bytes, digest, sha256_digest
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 FILES = frozenset({WEIGHTS, CONFIG})
+
+
+def epoch_file(epoch: int) -> str:
+    """The name of the weights as they stood after an epoch, where they lie with other files of their job."""
+    return f"epoch-{epoch}.safetensors"
 
 
 def adapter_digest(files: Mapping[str, bytes]) -> Digest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from typing import Protocol
 class Effect:
     """`kind` says what is to be done, `argument` to what. Doing it twice must be harmless.
 
-    `failures` counts how often it could not be done.
+    `failures` counts how often it was tried; once done it is gone.
     """
 
     id: int
@@ -24,16 +23,16 @@ class Effect:
 class Outbox(Protocol):
     def put(self, kind: str, argument: str, not_before_ms: int) -> None: ...
 
-    def due(self, now_ms: int, limit: int) -> Sequence[Effect]:
-        """What may be done now, the longest due first."""
+    def due(self, kind: str, now_ms: int) -> Effect | None:
+        """What of a kind may be done now; of several, what has been due the longest."""
         ...
 
     def postpone(self, effect_id: int, not_before_ms: int) -> None:
-        """What could not be done comes again later, and holds up nothing that is due meanwhile."""
+        """What is being tried comes again later unless it is done by then, and meanwhile holds up nothing."""
         ...
 
     def give_up(self, effect_id: int) -> None:
-        """What could not be done is not due any more, but kept."""
+        """What is being tried for the last time is not due any more, but kept."""
         ...
 
     def take_up(self, now_ms: int) -> None:

@@ -20,6 +20,7 @@ from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.ports.claims import Claims
 from node.ports.data_sets import DataSets
+from node.ports.epoch_checkpoints import EpochCheckpoints
 from node.ports.escrow import Escrow
 from node.ports.jobs import Jobs
 from node.ports.leases import Leases
@@ -55,7 +56,7 @@ class Secrets(Protocol):
 
 
 class Files(Protocol):
-    """A job's finished artefacts, as blobs: the adapter's files by name, and the receipt."""
+    """A job's finished artefacts, as blobs: the adapter's files by name, its epochs' weights, and the receipt."""
 
     def put(self, job_id: str, name: str, digest: Digest) -> None: ...
 
@@ -91,6 +92,7 @@ class Events(Protocol):
 class UnitOfWork(Protocol):
     claims: Claims
     data_sets: DataSets
+    epoch_checkpoints: EpochCheckpoints
     jobs: Jobs
     leases: Leases
     nonces: Nonces

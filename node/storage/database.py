@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine, event, exc, make_url
 from node.errors import HallmarkError, InvalidInput, NotInstalled, Unavailable
 from node.ports.claims import Claims
 from node.ports.data_sets import DataSets
+from node.ports.epoch_checkpoints import EpochCheckpoints
 from node.ports.escrow import Escrow
 from node.ports.jobs import Jobs
 from node.ports.leases import Leases
@@ -34,6 +35,7 @@ from node.ports.providers import Providers
 from node.ports.unit_of_work import Events, Files, Messages, Secrets
 from node.ports.uploads import Uploads
 from node.storage.data_sets import SqlDataSets
+from node.storage.epoch_checkpoints import SqlEpochCheckpoints
 from node.storage.fences import SqlClaims, SqlLeases
 from node.storage.job_records import SqlEvents, SqlFiles, SqlMessages, SqlSecrets
 from node.storage.jobs import SqlJobs
@@ -199,6 +201,7 @@ class SqlUnitOfWork:
             self._opened = opened.pop_all()
         self.claims: Claims = SqlClaims(connection)
         self.data_sets: DataSets = SqlDataSets(connection)
+        self.epoch_checkpoints: EpochCheckpoints = SqlEpochCheckpoints(connection)
         self.escrow: Escrow = self._escrow_over(connection)
         events = SqlEvents(connection)
         self.events: Events = events

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy import bindparam as given
 
@@ -14,6 +12,12 @@ from node.storage.schema import nonces, outbox
 
 #: When an effect is due that was given up.
 NEVER_MS = 2**63 - 1
+_DUE = Query(
+    select(outbox)
+    .where(outbox.c.kind == given("this"), outbox.c.not_before_ms <= given("now_ms"))
+    .order_by(outbox.c.not_before_ms, outbox.c.id)
+    .limit(1)
+)
 _SPENT = Query(select(nonces.c.nonce).where(nonces.c.signer == given("by"), nonces.c.nonce == given("this")))
 _SPEND = Write(
     text(
@@ -46,12 +50,9 @@ class SqlOutbox:
         row = {"kind": kind, "argument": argument, "not_before_ms": not_before_ms}
         self._connection.execute(outbox.insert(), row)
 
-    def due(self, now_ms: int, limit: int) -> Sequence[Effect]:
-        query = select(outbox).where(outbox.c.not_before_ms <= now_ms).order_by(outbox.c.not_before_ms, outbox.c.id)
-        return [
-            Effect(row["id"], row["kind"], row["argument"], row["not_before_ms"], row["failures"])
-            for row in self._connection.execute(query.limit(limit)).mappings()
-        ]
+    def due(self, kind: str, now_ms: int) -> Effect | None:
+        row = _DUE.first(self._connection, this=kind, now_ms=now_ms)
+        return Effect(**row) if row else None
 
     def postpone(self, effect_id: int, not_before_ms: int) -> None:
         failed = {"not_before_ms": not_before_ms, "failures": outbox.c.failures + 1}

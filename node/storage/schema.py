@@ -157,6 +157,16 @@ files = Table(
     Column("digest", String(71), nullable=False, index=True),
 )
 
+epoch_checkpoints = Table(
+    "epoch_checkpoints",
+    metadata,
+    Column("job", String(64), ForeignKey("jobs.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(71), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("activation", LargeBinary),
+)
+
 events = Table(
     "events",
     metadata,

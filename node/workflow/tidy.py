@@ -1,4 +1,4 @@
-"""What follows later from what was decided: bytes are deleted, uploads given up, spent nonces forgotten.
+"""What follows later from what was decided: effects are carried out, uploads given up, spent nonces forgotten.
 
 All of it may happen twice, so a node that dies here simply does it again. Nothing here decides about a job.
 """
@@ -6,10 +6,10 @@ All of it may happen twice, so a node that dies here simply does it again. Nothi
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
-from node.core.adapter import FILES
+from node.core.adapter import FILES, epoch_file
 from node.ports.outbox import Effect
-from node.ports.unit_of_work import UnitOfWork
 from node.ports.uploads import Upload
 from node.workflow import record
 from node.workflow.node import Node
@@ -17,22 +17,28 @@ from node.workflow.uploads import forget_bytes
 
 log = logging.getLogger(__name__)
 
-#: Effect: the adapter of the job that `argument` names is deleted; nobody may have it.
+#: Effect: the adapter of the job that `argument` names is deleted, its epochs' too; nobody may have it.
 FORGET_ADAPTER = "forget-adapter"
+#: Effect: the checkpoint that `argument` names, as JOB/EPOCH, is asked for the job's marks.
+ASK_CHECKPOINT = "ask-checkpoint"
+GIVEN_UP = {
+    FORGET_ADAPTER: "The adapter could not be deleted here; the next start tries again.",
+    ASK_CHECKPOINT: "A checkpoint could not be asked for its marks; the next start tries again.",
+}
 AT_ONCE = 100
-#: An effect that failed is tried again after that, and after each further failure it waits twice as long.
+#: An effect that was tried and not done is tried again after that, and each time it waits twice as long.
 RETRY_MS = 60_000
-#: After so many failures, most of a day, it is given up until the next start.
+#: After so many attempts, most of a day, it is given up until the next start.
 MOST_FAILURES = 10
 
 
 def tidy(node: Node) -> None:
-    """Everything that is due now, at most a hundred of a kind."""
+    """Everything that is due now; of uploads at most a hundred."""
+    while follow_up(node, FORGET_ADAPTER, _forget_adapter):
+        pass
     now_ms = node.clock.now_ms()
     with node.units(read_only=True) as unit:
-        effects, expired = unit.outbox.due(now_ms, AT_ONCE), unit.uploads.expired(now_ms, AT_ONCE)
-    for effect in effects:
-        _carry_out(node, effect)
+        expired = unit.uploads.expired(now_ms, AT_ONCE)
     for upload in expired:
         _give_up(node, upload)
     with node.units() as unit:
@@ -47,35 +53,65 @@ def take_up(node: Node) -> None:
         unit.commit()
 
 
-def _carry_out(node: Node, effect: Effect) -> None:
-    """Does what was promised; what cannot be done now comes again later, so that it holds up nothing else."""
+def follow_up(node: Node, kind: str, carry_out: Callable[[Node, str], None]) -> bool:
+    """Tries the effect of a kind that has been due the longest; False if none is.
+
+    What fails comes again later, so that it holds up nothing else. If it is given up, the job's parties are told.
+    """
+    effect = _taken(node, kind)
+    if effect is None:
+        return False
     try:
-        with node.units() as unit:
-            if effect.kind == FORGET_ADAPTER:
-                _forget_adapter(node, unit, effect.argument)
-            else:
-                raise ValueError(f"no effect is called {effect.kind!r}")
-            unit.outbox.done(effect.id)
-            unit.commit()
+        carry_out(node, effect.argument)
     except Exception:
         last = effect.failures + 1 == MOST_FAILURES
         what_now = "is given up until the next start" if last else "will be tried again"
-        log.exception("%s of %s could not be done; it %s", effect.kind, effect.argument, what_now)
+        log.exception("%s of %s could not be done; it %s", kind, effect.argument, what_now)
+        if last:
+            _tell(node, effect)
+    else:
         with node.units() as unit:
-            if last:
-                unit.outbox.give_up(effect.id)
-            else:
-                unit.outbox.postpone(effect.id, node.clock.now_ms() + (RETRY_MS << effect.failures))
+            unit.outbox.done(effect.id)
             unit.commit()
+    return True
 
 
-def _forget_adapter(node: Node, unit: UnitOfWork, job_id: str) -> None:
-    stored = unit.files.all(job_id)
-    for name in FILES & stored.keys():
-        unit.files.remove(job_id, name)
-        forget_bytes(node, unit, stored[name])  # unless another provider handed in the same
-    if FILES & stored.keys():
-        record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), "The adapter was deleted here.")
+def _taken(node: Node, kind: str) -> Effect | None:
+    """An effect that nobody else takes meanwhile: it counts as tried, and comes again, unless it is done by then."""
+    now_ms = node.clock.now_ms()
+    with node.units(read_only=True) as unit:
+        if unit.outbox.due(kind, now_ms) is None:
+            return None  # as nearly always: no writer shall wait for that
+    with node.units() as unit:
+        effect = unit.outbox.due(kind, now_ms)
+        if effect is None:
+            return None
+        if effect.failures + 1 == MOST_FAILURES:
+            unit.outbox.give_up(effect.id)
+        else:
+            unit.outbox.postpone(effect.id, now_ms + (RETRY_MS << effect.failures))
+        unit.commit()
+        return effect
+
+
+def _tell(node: Node, given_up: Effect) -> None:
+    job_id = given_up.argument.partition("/")[0]
+    with node.units() as unit:
+        record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), GIVEN_UP[given_up.kind])
+        unit.commit()
+
+
+def _forget_adapter(node: Node, job_id: str) -> None:
+    with node.units() as unit:
+        stored = unit.files.all(job_id)
+        of_epochs = {epoch_file(each.epoch) for each in unit.epoch_checkpoints.of_job(job_id)}
+        forgotten = (FILES | of_epochs) & stored.keys()
+        for name in forgotten:
+            unit.files.remove(job_id, name)
+            forget_bytes(node, unit, stored[name])  # unless another provider handed in the same
+        if forgotten:
+            record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), "The adapter was deleted here.")
+        unit.commit()
 
 
 def _give_up(node: Node, upload: Upload) -> None:

@@ -72,14 +72,15 @@ def test_what_was_given_up_is_counted_until_it_is_taken_up_again(engine: Engine)
     units = SqlUnits(engine, ContractEscrow)
     with units() as unit:
         unit.outbox.put("try", "x", 5)
-        (effect,) = unit.outbox.due(5, 10)
+        effect = unit.outbox.due("try", 5)
+        assert effect
         unit.outbox.postpone(effect.id, 7)
-        assert unit.outbox.due(7, 10) == [replace(effect, not_before_ms=7, failures=1)]
+        assert unit.outbox.due("try", 7) == replace(effect, not_before_ms=7, failures=1)
         unit.outbox.give_up(effect.id)
-        assert unit.outbox.due(2**62, 10) == []
+        assert unit.outbox.due("try", 2**62) is None
         unit.commit()
     with engine.begin() as connection:
         assert outbox_given_up(connection) == 1
     with units() as unit:
         unit.outbox.take_up(9)
-        assert unit.outbox.due(9, 10) == [replace(effect, not_before_ms=9)]
+        assert unit.outbox.due("try", 9) == replace(effect, not_before_ms=9)

@@ -11,6 +11,7 @@ import pytest
 from fakes.heard_statements import heard
 from sqlalchemy import Connection, Engine, text
 
+from node.core.activation import Activation
 from node.core.events import JobEvent
 from node.core.job import Deadlines, Job, State
 from node.core.verdict import Outcome
@@ -18,6 +19,7 @@ from node.crypto.digest import digest
 from node.crypto.signing import Envelope
 from node.errors import InvalidInput
 from node.ports.data_sets import DataSet
+from node.ports.epoch_checkpoints import EpochCheckpoint
 from node.ports.jobs import JobFilter
 from node.ports.providers import Provider, Record
 from node.ports.unit_of_work import UnitOfWork
@@ -144,7 +146,12 @@ CALLS: dict[str, Callable[[UnitOfWork], object]] = {
     "blob": lambda unit: unit.files.in_use(digest("test", b"unused")),
     "files": lambda unit: (unit.files.all(JOB), unit.files.remove(JOB, "a")),
     "nonce": lambda unit: (unit.nonces.use("a", "n", 5), unit.nonces.forget(5)),
-    "outbox": lambda unit: unit.outbox.due(5, 5),
+    "outbox": lambda unit: unit.outbox.due("try", 5),
+    "epochs": lambda unit: (
+        unit.epoch_checkpoints.add(JOB, EpochCheckpoint(1, DATA, 9)),
+        unit.epoch_checkpoints.of_job(JOB),
+    ),
+    "epoch": lambda unit: unit.epoch_checkpoints.record_activation(JOB, 1, Activation((1,), (0,), 1, -5)),
     "uploads": lambda unit: (unit.uploads.expired(5, 5), unit.uploads.bytes_of("a")),
     "money": lambda unit: (unit.escrow.account("party:a", "CREDIT"), unit.escrow.job(JOB), unit.escrow.history(JOB)),
     "transfers": lambda unit: unit.escrow.newest_transfers("party:a", before=5, limit=5),

@@ -121,7 +121,8 @@ def test_a_provider_that_never_spoke_of_a_price_works_for_any(engine: Engine, re
         unit.commit()
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-        connection.execute(text("ALTER TABLE outbox DROP COLUMN failures"))  # a later revision's
+        connection.execute(text("ALTER TABLE outbox DROP COLUMN failures"))  # later revisions'
+        connection.execute(text("DROP TABLE epoch_checkpoints"))
     open_engine(ready_url).dispose()
     with units(read_only=True) as unit:
         found = unit.providers.find("barn")

@@ -68,21 +68,28 @@ def test_of_many_copies_of_one_request_at_once_one_is_carried_out(units: SqlUnit
 
 def test_effects_are_due_in_the_order_of_their_times(unit: UnitOfWork) -> None:
     for time_ms in (30, 10, 20, 10):
-        unit.outbox.put("delete", str(time_ms), time_ms)
-    assert [effect.argument for effect in unit.outbox.due(20, 9)] == ["10", "10", "20"]
-    assert [effect.argument for effect in unit.outbox.due(20, 1)] == ["10"]
-    assert unit.outbox.due(9, 9) == []
+        unit.outbox.put("delete", f"{time_ms} ms", time_ms)
+    unit.outbox.put("another kind", "5 ms", 5)
+    order = []
+    while effect := unit.outbox.due("delete", 20):
+        order.append(effect.argument)
+        unit.outbox.done(effect.id)
+    assert order == ["10 ms", "10 ms", "20 ms"]
+    assert unit.outbox.due("delete", 29) is None
 
 
 def test_an_effect_is_forgotten_once_done_and_comes_again_if_it_was_not(unit: UnitOfWork) -> None:
     unit.outbox.put("delete", "a", 10)
     unit.outbox.put("delete", "b", 10)
-    first, second = unit.outbox.due(10, 9)
+    first = unit.outbox.due("delete", 10)
+    assert first
     for _ in range(2):
         unit.outbox.done(first.id)
+    second = unit.outbox.due("delete", 10)
+    assert second
     unit.outbox.postpone(second.id, 20)
-    assert unit.outbox.due(19, 9) == []
-    assert unit.outbox.due(20, 9) == [replace(second, not_before_ms=20, failures=1)]
+    assert unit.outbox.due("delete", 19) is None
+    assert unit.outbox.due("delete", 20) == replace(second, not_before_ms=20, failures=1)
 
 
 def test_an_upload_is_its_owners_alone(unit: UnitOfWork) -> None:

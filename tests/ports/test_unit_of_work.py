@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from fakes.world import JOB, ROWS, World, build, key
 
+from node.core.activation import Activation
 from node.core.events import JobEvent, Progress
 from node.core.job import State
 from node.core.messages import Link, seal
 from node.crypto.digest import Digest, digest
 from node.errors import Conflict, InvalidInput, NotFound
 from node.ports.data_sets import DataSet
+from node.ports.epoch_checkpoints import EpochCheckpoint
 from node.ports.escrow import EscrowCall
 from node.ports.uploads import Upload
 from node.workflow import queries
@@ -95,6 +97,26 @@ def test_messages_stand_in_their_order_with_their_places_in_the_log(world: World
         assert unit.messages.chain(JOB)[1:] == envelopes
         assert unit.messages.log_indices(JOB) == [0, 10, 11, 12]
         assert unit.messages.chain("nothing") == []
+
+
+def test_a_checkpoint_is_kept_once_for_each_epoch_and_then_what_it_showed(world: World) -> None:
+    world.create()
+    world.create(world.offer(ROWS[1:], job_id="job-2"))
+    second, tenth = EpochCheckpoint(2, OTHER, 2**40), EpochCheckpoint(10, OTHER, 7)
+    with world.node.units() as unit:
+        for each in (tenth, second):
+            unit.epoch_checkpoints.add(JOB, each)
+        unit.epoch_checkpoints.add("job-2", second)
+        unit.commit()
+    shown = Activation((6, 0), (0, 1), 1, -9_500_000)
+    with world.node.units() as unit:
+        unit.epoch_checkpoints.record_activation(JOB, 2, shown)
+        assert unit.epoch_checkpoints.of_job(JOB) == [replace(second, activation=shown), tenth]
+        assert unit.epoch_checkpoints.find(JOB, 10) == tenth
+        assert unit.epoch_checkpoints.find(JOB, 1) is None
+        assert unit.epoch_checkpoints.of_job("job-2") == [second]
+    with world.node.units() as unit, pytest.raises(Exception, match=r"(?i)unique"):
+        unit.epoch_checkpoints.add(JOB, EpochCheckpoint(2, OTHER, 1))
 
 
 def test_events_are_numbered_within_their_job(world: World) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fakes.adapters import adapter_files
-from fakes.world import JOB, World, key
+from fakes.world import JOB, ROWS, World, key
 
+from node.core.adapter import WEIGHTS
 from node.core.job import State
 from node.crypto.digest import Digest, sha256_digest
-from node.errors import NotFound
+from node.errors import NotFound, Unavailable
+from node.storage.blobs import FolderBlobs
 from node.workflow import uploads
+from node.workflow.node import Node
 from node.workflow.settle import RECEIPT_FILE
-from node.workflow.tidy import MOST_FAILURES, RETRY_MS, take_up, tidy
+from node.workflow.tidy import FORGET_ADAPTER, GIVEN_UP, MOST_FAILURES, RETRY_MS, follow_up, take_up, tidy
 
 IDLE = adapter_files([])
 
@@ -112,34 +117,71 @@ def test_spent_nonces_are_kept_until_their_requests_have_expired(world: World) -
             assert unit.nonces.used("somebody", "00") is kept
 
 
-def test_an_effect_that_cannot_be_done_holds_up_no_other(world: World) -> None:
+class Stubborn(FolderBlobs):
+    """Keeps what is `stuck`."""
+
+    stuck: frozenset[Digest] = frozenset()
+
+    def delete(self, digest: Digest) -> None:
+        if digest in self.stuck:
+            raise Unavailable("The disk is away.")
+        super().delete(digest)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Stubborn:
+    """The blobs of `world`."""
+    return Stubborn(tmp_path / "blobs")
+
+
+def due(world: World, time_ms: int) -> bool:
+    with world.node.units(read_only=True) as unit:
+        return unit.outbox.due(FORGET_ADAPTER, time_ms) is not None
+
+
+def test_an_effect_that_cannot_be_done_holds_up_no_other(world: World, blobs: Stubborn) -> None:
+    world.create(world.offer(ROWS[1:], job_id="job-2"))
+    blobs.stuck = frozenset({blobs.put(b"stuck")})
     with world.node.units() as unit:
-        unit.outbox.put("no such effect", "x", 0)
+        unit.files.put("job-2", WEIGHTS, *blobs.stuck)
+        unit.outbox.put(FORGET_ADAPTER, "job-2", 0)
         unit.commit()
     world.advance_to(State.SETTLED, IDLE)
-    tidy(world.node)
+    tidy(replace(world.node, blobs=blobs))
     assert stored(world, IDLE) == [False, False]
-    with world.node.units(read_only=True) as unit:
-        assert unit.outbox.due(world.clock.now_ms(), 10) == []
-        assert len(unit.outbox.due(world.clock.now_ms() + 10**6, 10)) == 1
+    assert here(world, *blobs.stuck)
+    assert due(world, 2**62)
 
 
-def test_what_fails_is_tried_ever_less_often_then_given_up_and_taken_up_at_the_next_start(world: World) -> None:
-    now_ms = world.clock.now_ms()
-    with world.node.units() as unit:
-        unit.outbox.put("no such effect", "x", now_ms)
-        unit.commit()
-
-    def due(time_ms: int) -> int:
-        with world.node.units(read_only=True) as unit:
-            return len(unit.outbox.due(time_ms, 9))
-
+def test_what_fails_is_tried_ever_less_often_then_given_up_and_taken_up_at_the_next_start(
+    world: World, blobs: Stubborn
+) -> None:
+    world.advance_to(State.SETTLED, IDLE)
+    blobs.stuck = frozenset(map(sha256_digest, IDLE.values()))
+    node = replace(world.node, blobs=blobs)
     for failure in range(MOST_FAILURES - 1):
-        tidy(world.node)
+        tidy(node)
         wait_ms = RETRY_MS << failure
-        assert (due(world.clock.now_ms() + wait_ms - 1), due(world.clock.now_ms() + wait_ms)) == (0, 1)
-        world.clock.advance_to(world.clock.now_ms() + wait_ms)
-    tidy(world.node)
-    assert due(2**62) == 0
-    take_up(world.node)
-    assert due(world.clock.now_ms()) == 1
+        now_ms = world.clock.now_ms()
+        assert (due(world, now_ms + wait_ms - 1), due(world, now_ms + wait_ms)) == (False, True)
+        world.clock.advance_to(now_ms + wait_ms)
+    tidy(node)
+    assert not due(world, 2**62)
+    assert world.told()[-1] == GIVEN_UP[FORGET_ADAPTER]
+    blobs.stuck = frozenset()
+    take_up(node)
+    tidy(node)
+    assert stored(world, IDLE) == [False, False]
+
+
+def test_an_effect_that_is_being_tried_is_nobody_elses_meanwhile(world: World) -> None:
+    world.advance_to(State.SETTLED, IDLE)
+    again: list[bool] = []
+
+    def meanwhile(node: Node, job_id: str) -> None:
+        assert job_id == JOB
+        again.append(follow_up(node, FORGET_ADAPTER, meanwhile))
+
+    assert follow_up(world.node, FORGET_ADAPTER, meanwhile)
+    assert again == [False]
+    assert not due(world, 2**62)
