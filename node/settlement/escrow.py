@@ -56,21 +56,20 @@ class ContractEscrow:
         self._proves = proves
 
     def deposit(self, call: EscrowCall, token: str, amount_minor: int) -> Events:
-        return self._run(None, lambda contract: contract.deposit(_call(call), Amount(token, amount_minor)))
+        return self._run(lambda contract: contract.deposit(_call(call), Amount(token, amount_minor)))
 
     def withdraw(self, call: EscrowCall, token: str, amount_minor: int) -> Events:
-        return self._run(None, lambda contract: contract.withdraw(_call(call), Amount(token, amount_minor)))
+        return self._run(lambda contract: contract.withdraw(_call(call), Amount(token, amount_minor)))
 
     def place_hold(self, call: EscrowCall, job_id: str, token: str, amount_minor: int, *, expires_at_ms: int) -> Events:
         return self._run(
-            job_id,
             lambda contract: contract.place_hold(
                 _call(call), job_id, Amount(token, amount_minor), expires_at=expires_at_ms
             ),
         )
 
     def release_hold(self, call: EscrowCall, job_id: str) -> Events:
-        return self._run(job_id, lambda contract: contract.release_hold(_call(call), job_id))
+        return self._run(lambda contract: contract.release_hold(_call(call), job_id))
 
     def open_job(self, call: EscrowCall, job_id: str, terms: JobTerms, *, signed_by: frozenset[str]) -> Events:
         create, fund = (
@@ -81,19 +80,19 @@ class ContractEscrow:
             created = contract.create_job(_call(create), job_id, _terms(terms), signed_by=signed_by)
             return created + contract.fund(_call(fund), job_id, expected_terms=terms.terms_digest)
 
-        return self._run(job_id, both)
+        return self._run(both)
 
     def receive_data(self, call: EscrowCall, job_id: str, *, receipt: str) -> Events:
-        return self._run(job_id, lambda contract: contract.receive_data(_call(call), job_id, receipt=receipt))
+        return self._run(lambda contract: contract.receive_data(_call(call), job_id, receipt=receipt))
 
     def submit(self, call: EscrowCall, job_id: str, *, deliverable: str) -> Events:
-        return self._run(job_id, lambda contract: contract.submit(_call(call), job_id, deliverable=deliverable))
+        return self._run(lambda contract: contract.submit(_call(call), job_id, deliverable=deliverable))
 
     def acknowledge_upload(self, call: EscrowCall, job_id: str) -> Events:
-        return self._run(job_id, lambda contract: contract.acknowledge_upload(_call(call), job_id))
+        return self._run(lambda contract: contract.acknowledge_upload(_call(call), job_id))
 
     def reveal(self, call: EscrowCall, job_id: str, *, manifest: str) -> Events:
-        return self._run(job_id, lambda contract: contract.reveal(_call(call), job_id, manifest=manifest))
+        return self._run(lambda contract: contract.reveal(_call(call), job_id, manifest=manifest))
 
     def evaluate(self, call: EscrowCall, job_id: str, outcome: Outcome, *, reason: str) -> Events:
         def attest(contract: Contract) -> tuple[Event, ...]:
@@ -104,28 +103,26 @@ class ContractEscrow:
             }
             return attestations[outcome](_call(call), job_id, reason=reason)
 
-        return self._run(job_id, attest)
+        return self._run(attest)
 
     def challenge(self, call: EscrowCall, job_id: str, *, reason: str) -> Events:
-        return self._run(job_id, lambda contract: contract.challenge(_call(call), job_id, reason=reason))
+        return self._run(lambda contract: contract.challenge(_call(call), job_id, reason=reason))
 
     def arbitrate(self, call: EscrowCall, job_id: str, outcome: Outcome, *, loser: Actor | None, reason: str) -> Events:
         verdict, role = Verdict[outcome.name], ROLES[loser] if loser else None
-        return self._run(
-            job_id, lambda contract: contract.arbitrate(_call(call), job_id, verdict, loser=role, reason=reason)
-        )
+        return self._run(lambda contract: contract.arbitrate(_call(call), job_id, verdict, loser=role, reason=reason))
 
     def settle(self, call: EscrowCall, job_id: str) -> Events:
-        return self._run(job_id, lambda contract: contract.settle(_call(call), job_id))
+        return self._run(lambda contract: contract.settle(_call(call), job_id))
 
     def settle_all(self, calls: Sequence[tuple[EscrowCall, str]]) -> Mapping[str, Events | HallmarkError]:
         answers: dict[str, Events | HallmarkError] = {}
         with translated(self._connection):
             state = SqlState(self._connection)
-            state.lock_jobs({job_id for _, job_id in calls})
+            state.read_jobs({job_id for _, job_id in calls})
+            state.read_parties()
             for caller in {call.caller for call, _ in calls}:
-                state.find(caller, [call.request_id for call, _ in calls if call.caller == caller])
-            state.lock_parties()
+                state.read_transactions(caller, [call.request_id for call, _ in calls if call.caller == caller])
             contract = Contract(state, proves=self._proves)
             for call, job_id in calls:
                 try:
@@ -136,13 +133,13 @@ class ContractEscrow:
         return answers
 
     def expire(self, call: EscrowCall, job_id: str) -> Events:
-        return self._run(job_id, lambda contract: contract.claim_refund(_call(call), job_id))
+        return self._run(lambda contract: contract.claim_refund(_call(call), job_id))
 
     def cancel(self, call: EscrowCall, job_id: str) -> Events:
-        return self._run(job_id, lambda contract: contract.cancel(_call(call), job_id))
+        return self._run(lambda contract: contract.cancel(_call(call), job_id))
 
     def fault(self, call: EscrowCall, job_id: str, accused: Actor, *, proof: bytes) -> Events:
-        return self._run(job_id, lambda contract: contract.fault(_call(call), job_id, ROLES[accused], proof=proof))
+        return self._run(lambda contract: contract.fault(_call(call), job_id, ROLES[accused], proof=proof))
 
     def job(self, job_id: str) -> EscrowJob | None:
         found = self._connection.execute(select(schema.jobs).where(schema.jobs.c.id == job_id)).mappings().one_or_none()
@@ -196,11 +193,9 @@ class ContractEscrow:
         wanted = select(schema.transactions).where(table.job_id == job_id).order_by(table.seq)
         return [_transaction(row) for row in self._rows(wanted)]
 
-    def _run(self, job_id: str | None, step: Callable[[Contract], tuple[Event, ...]]) -> Events:
+    def _run(self, step: Callable[[Contract], tuple[Event, ...]]) -> Events:
         with translated(self._connection):
             state = SqlState(self._connection)
-            if job_id is not None:
-                state.lock_jobs((job_id,))
             happened = step(Contract(state, proves=self._proves))
             state.flush()
             return _events(happened)

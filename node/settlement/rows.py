@@ -54,8 +54,8 @@ def transfer_row(transfer: Transfer) -> Row:
 
 def account_row(key: AccountKey, totals: Totals) -> Row:
     return {
-        "key_account": key[0],
-        "key_token": key[1],
+        "account": key[0],
+        "token": key[1],
         "debits_posted": totals.debits_posted,
         "credits_posted": totals.credits_posted,
         "debits_pending": totals.debits_pending,
@@ -114,11 +114,6 @@ def hold_row(hold: Hold) -> Row:
         "transfer_id": hold.transfer_id,
         "state": hold.state.value,
     }
-
-
-def resolved_row(hold: Hold) -> Row:
-    """What changes of a hold, under its id."""
-    return {"key_job_id": hold.job_id, "state": hold.state.value}
 
 
 def to_hold(row: Columns) -> Hold:

@@ -1,7 +1,7 @@
-"""The contract's state in SQL: reads lock, writes are kept back until `flush` and then go out table by table.
+"""The contract's state in SQL: writes are kept back until `flush` and then go out table by table.
 
-Works on a connection whose transaction is somebody else's. On PostgreSQL jobs and accounts are locked row by row
-(SELECT ... FOR UPDATE), accounts in sorted order; on SQLite the transaction must have begun IMMEDIATE.
+Works on a connection whose transaction is somebody else's, and the only one that writes until it ends: writers take
+turns (`node.storage.database`), so what was read stays true.
 Knows no rule of the contract; one object serves one batch of calls within one transaction.
 """
 
@@ -9,41 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from contracts_sim import Hold, Job
 from contracts_sim.ledger import AccountKey, Totals, escrow, party
 from contracts_sim.state import Effects, Transaction
 from node.settlement import rows, schema
-from node.sql.statements import Read, Write, insert_into
+from node.sql.statements import Read, Write, insert_into, put_into
 
 _transactions, _accounts, _jobs, _holds = schema.transactions.c, schema.accounts.c, schema.jobs.c, schema.holds.c
 _FIND_TRANSACTIONS = Read(
     select(schema.transactions).where(_transactions.caller == bindparam("caller")), _transactions.request_id
 )
-_LOCK_JOBS = Read(select(schema.jobs).with_for_update(), _jobs.id)
-_LOCK_HOLDS = Read(select(schema.holds).with_for_update(), _holds.job_id)
-_LOCK_ACCOUNTS = Read(select(schema.accounts).with_for_update(), _accounts.account)
+_FIND_JOBS = Read(select(schema.jobs), _jobs.id)
+_FIND_HOLDS = Read(select(schema.holds), _holds.job_id)
+_FIND_ACCOUNTS = Read(select(schema.accounts), _accounts.account)
 _ADD_TRANSACTION, _ADD_TRANSFER = insert_into(schema.transactions), insert_into(schema.transfers)
-_ADD_JOB, _ADD_HOLD = insert_into(schema.jobs), insert_into(schema.holds)
-_OPEN_ACCOUNT = Write(
-    text(
-        "INSERT INTO escrow_accounts (account, token, debits_posted, credits_posted, debits_pending, credits_pending)"
-        " VALUES (:account, :token, 0, 0, 0, 0) ON CONFLICT DO NOTHING"
-    )
-)
-_UPDATE_ACCOUNT = Write(
-    update(schema.accounts)
-    .where(_accounts.account == bindparam("key_account"), _accounts.token == bindparam("key_token"))
-    .values({name: bindparam(name) for name in Totals.__slots__})
-)
+_PUT_ACCOUNT, _PUT_HOLD = put_into(schema.accounts), put_into(schema.holds)
+_ADD_JOB = insert_into(schema.jobs)
 _UPDATE_JOB = Write(
     update(schema.jobs)
     .where(_jobs.id == bindparam("key_id"))
     .values({each: bindparam(each.name) for each in _jobs if each.name not in ("id", "terms")})
-)
-_RESOLVE_HOLD = Write(
-    update(schema.holds).where(_holds.job_id == bindparam("key_job_id")).values(state=bindparam("state"))
 )
 
 
@@ -60,55 +47,51 @@ class SqlState:
         self._totals: dict[AccountKey, Totals] = {}
         self._applied: list[Effects] = []
         self._stored_jobs: set[str] = set()
-        self._stored_holds: set[str] = set()
 
-    def lock_jobs(self, job_ids: Collection[str]) -> None:
-        """Reads these jobs. Comes before `find`, so that of two equal calls the second sees the first one's answer."""
+    def read_jobs(self, job_ids: Collection[str]) -> None:
+        """Reads these jobs at once."""
         self._jobs.update(dict.fromkeys(job_ids))
-        for row in _LOCK_JOBS.run(self._connection, job_ids):
+        for row in _FIND_JOBS.run(self._connection, job_ids):
             self._jobs[row["id"]] = rows.to_job(row)
             self._stored_jobs.add(row["id"])
 
-    def find(self, caller: str, request_ids: Collection[str]) -> None:
-        """Reads which of these requests of one caller were answered before."""
+    def read_transactions(self, caller: str, request_ids: Collection[str]) -> None:
+        """Reads at once which of these requests of one caller were answered before."""
         self._transactions.update(((caller, request_id), None) for request_id in request_ids)
         for row in _FIND_TRANSACTIONS.run(self._connection, request_ids, caller=caller):
             self._transactions[caller, row["request_id"]] = rows.to_transaction(row)
 
-    def lock_parties(self) -> None:
+    def read_parties(self) -> None:
         """Reads at once the accounts of the jobs read so far, theirs and their parties'."""
         keys = set()
         for terms, job_id in ((job.terms, job.id) for job in self._jobs.values() if job):
             names = (escrow(job_id), *map(party, (terms.client, terms.provider, terms.evaluator)))
             keys |= {(name, terms.token) for name in names}
-        self.totals(sorted(keys))
+        self.totals(keys)
 
     def transaction(self, caller: str, request_id: str) -> Transaction | None:
         if (caller, request_id) not in self._transactions:
-            self.find(caller, (request_id,))
+            self.read_transactions(caller, (request_id,))
         return self._transactions[caller, request_id]
 
     def job(self, job_id: str) -> Job | None:
         if job_id not in self._jobs:
-            self.lock_jobs((job_id,))
+            self.read_jobs((job_id,))
         return self._jobs[job_id]
 
     def hold(self, job_id: str) -> Hold | None:
         if job_id not in self._holds:
             self._holds[job_id] = None
-            for row in _LOCK_HOLDS.run(self._connection, (job_id,)):
+            for row in _FIND_HOLDS.run(self._connection, (job_id,)):
                 self._holds[job_id] = rows.to_hold(row)
-                self._stored_holds.add(job_id)
         return self._holds[job_id]
 
     def totals(self, accounts: Iterable[AccountKey]) -> Mapping[AccountKey, Totals]:
         wanted = tuple(accounts)
-        self._lock_accounts([key for key in wanted if key not in self._totals])
-        if missing := [key for key in wanted if key not in self._totals]:
-            opened = [{"account": account, "token": token} for account, token in missing]
-            _OPEN_ACCOUNT.run(self._connection, opened)
-            self._lock_accounts(missing)
-        return {key: self._totals[key] for key in wanted}
+        unread = {account for account, token in wanted if (account, token) not in self._totals}
+        for row in _FIND_ACCOUNTS.run(self._connection, unread):
+            self._totals.setdefault((row["account"], row["token"]), rows.to_totals(row))  # what was applied is newer
+        return {key: self._totals[key] for key in wanted if key in self._totals}
 
     def apply(self, effects: Effects) -> None:
         transaction = effects.transaction
@@ -127,19 +110,12 @@ class SqlState:
         touched = {key for effects in applied for key in effects.totals}
         jobs = {effects.job.id: effects.job for effects in applied if effects.job}
         holds = {effects.hold.job_id: effects.hold for effects in applied if effects.hold}
-        new_jobs, new_holds = jobs.keys() - self._stored_jobs, holds.keys() - self._stored_holds
+        new = jobs.keys() - self._stored_jobs
         connection = self._connection
         _ADD_TRANSACTION.run(connection, [rows.transaction_row(effects.transaction) for effects in applied])
         _ADD_TRANSFER.run(connection, transfers)
-        _UPDATE_ACCOUNT.run(connection, [rows.account_row(key, self._totals[key]) for key in sorted(touched)])
-        _ADD_JOB.run(connection, [rows.new_job_row(jobs[job_id]) for job_id in sorted(new_jobs)])
-        _UPDATE_JOB.run(connection, [rows.job_row(job) for job_id, job in jobs.items() if job_id not in new_jobs])
-        _ADD_HOLD.run(connection, [rows.hold_row(holds[job_id]) for job_id in sorted(new_holds)])
-        resolved = [hold for job_id, hold in holds.items() if job_id not in new_holds]
-        _RESOLVE_HOLD.run(connection, [rows.resolved_row(hold) for hold in resolved])
-        self._stored_jobs |= jobs.keys()
-        self._stored_holds |= holds.keys()
-
-    def _lock_accounts(self, keys: Collection[AccountKey]) -> None:
-        for row in _LOCK_ACCOUNTS.run(self._connection, list({account for account, _ in keys})):
-            self._totals.setdefault((row["account"], row["token"]), rows.to_totals(row))  # what was applied is newer
+        _PUT_ACCOUNT.run(connection, [rows.account_row(key, self._totals[key]) for key in sorted(touched)])
+        _ADD_JOB.run(connection, [rows.new_job_row(jobs[job_id]) for job_id in sorted(new)])
+        _UPDATE_JOB.run(connection, [rows.job_row(job) for job_id, job in jobs.items() if job_id not in new])
+        _PUT_HOLD.run(connection, [rows.hold_row(hold) for hold in holds.values()])
+        self._stored_jobs |= new

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Update,
     bindparam,
     insert,
+    text,
 )
 from sqlalchemy.dialects import sqlite
 
@@ -36,6 +37,18 @@ def insert_into(table: Table) -> Write:
     """Adds rows; numbers that the database gives out are left to it."""
     given = [column for column in table.columns if column.autoincrement is not True]
     return Write(insert(table).values({column: bindparam(column.name) for column in given}))
+
+
+def put_into(table: Table) -> Write:
+    """Adds rows; those whose key is there already take the place of what is there."""
+    names, key = [column.name for column in table.columns], [column.name for column in table.primary_key]
+    values, changes = map(":{0}".format, names), (f"{name} = excluded.{name}" for name in names if name not in key)
+    return Write(
+        text(
+            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(values)})"
+            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
+        )
+    )
 
 
 class Write:

@@ -9,10 +9,10 @@ import pytest
 from fakes import postgres
 from fakes.databases import sqlite_url
 from fakes.postgres import new_database, new_template
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from node.settlement import schema
-from node.storage.database import open_engine
+from node.storage.database import engine_at, open_engine
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +63,7 @@ def escrow_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[En
     if request.param == "sqlite":
         engine = open_engine(f"sqlite:///{tmp_path / 'escrow.sqlite'}")
     else:
-        engine = create_engine(request.getfixturevalue("postgres_url"), pool_size=64)
+        engine = engine_at(request.getfixturevalue("postgres_url"))
     schema.metadata.drop_all(engine)
     schema.metadata.create_all(engine)
     yield engine

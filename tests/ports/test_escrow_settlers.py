@@ -43,7 +43,7 @@ def evaluated_jobs(engine: Engine) -> list[str]:
         contract = Contract(state)
         for party in sorted(SIGNERS):
             contract.deposit(Call(party, "deposit", 0), Amount("USD", 1200 * JOBS))
-        state.lock_jobs(job_ids)
+        state.read_jobs(job_ids)
         for job in job_ids:
             contract.place_hold(Call("client", f"{job}/hold", 0), job, Amount("USD", 1000), expires_at=1)
             contract.create_job(Call("client", f"{job}/create", 0), job, TERMS, signed_by=SIGNERS)
