@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import options, party
-from node.cli.tables import moment, print_table
+from node.cli.tables import moment, print_table, shortened
 
 if TYPE_CHECKING:
     from node.client.client import Client
     from node.core.messages import Offer
+    from node.wire.hallmark.v1.jobs_pb2 import EpochCheckpoint, Quote
     from node.wire.hallmark.v1.jobs_pb2 import Job as WireJob
-    from node.wire.hallmark.v1.jobs_pb2 import Quote
 
 app = typer.Typer(help="Fine-tuning jobs, from the quote to the settled receipt.", no_args_is_help=True)
 
@@ -261,7 +261,12 @@ def receipt(
 @app.command()
 def adapter(
     job: Job,
-    folder: Annotated[Path | None, typer.Argument(help="Default: JOB.adapter.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Default: JOB.adapter, or JOB.epoch-N.adapter.", show_default=False)
+    ] = None,
+    epoch: Annotated[
+        int, typer.Option(min=0, help="Its checkpoint after so many epochs; 0 takes the adapter itself.")
+    ] = 0,
     home: options.Home = None,
     coordinator: options.Coordinator = None,
 ) -> None:
@@ -271,10 +276,11 @@ def adapter(
 
     Example: hallmark job adapter 5f3a9c my-adapter
     """
-    target = folder or Path(f"{_name(job).removeprefix('jobs/')}.adapter")
+    suffix = f".epoch-{epoch}.adapter" if epoch else ".adapter"
+    target = folder or Path(f"{_name(job).removeprefix('jobs/')}{suffix}")
     with party.bar("Downloading the adapter") as report:
         files = party.ask(
-            lambda client: client.download_adapter(_name(job), target, report=report),
+            lambda client: client.download_adapter(_name(job), target, epoch=epoch, report=report),
             home=home,
             coordinator=coordinator,
             role="client",
@@ -402,7 +408,30 @@ def _print_job(job: WireJob) -> None:
         typer.echo(f"  verdict           {Outcome.Name(verdict.outcome).removeprefix('OUTCOME_')}: {verdict.reason}")
         typer.echo(f"  groups fired      {verdict.groups_fired} of {verdict.groups}   p <= 10^{verdict.log10_p:.1f}")
         typer.echo(f"  pairs won         {verdict.pairs_won} of {verdict.pairs}")
+    if job.checkpoints:
+        _print_checkpoints(job)
     if job.HasField("verdict") and not job.waits_for:
         typer.echo(f"Next: hallmark job receipt {job_id}")
         if job.verdict.outcome == OUTCOME_ACCEPT:
             typer.echo(f"      hallmark job adapter {job_id}")
+
+
+def _print_checkpoints(job: WireJob) -> None:
+    """What each showed, if it was asked: the verdict does not rest on it."""
+
+    def shown(each: EpochCheckpoint) -> tuple[str, str, str]:
+        if not each.HasField("activation"):
+            return "", "", ""
+        seen = each.activation
+        groups, marks = len(seen.marks_fired), len(seen.marks_fired) * seen.marks_per_group
+        return (
+            f"{seen.groups_fired} of {groups}",
+            f"{sum(seen.marks_fired)} of {marks} ({', '.join(map(str, seen.marks_fired))})",
+            f"{seen.log10_p:.1f}",
+        )
+
+    typer.echo("Checkpoints, asked for the marks after the verdict, which does not rest on them:")
+    print_table(
+        ("epoch", "groups fired", "marks shown", "log10 p", "bytes", "weights"),
+        [(each.epoch, *shown(each), each.size_bytes, shortened(each.digest)) for each in job.checkpoints],
+    )

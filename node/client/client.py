@@ -30,7 +30,7 @@ from node.core.job import State
 from node.core.messages import Offer, read_chain, seal
 from node.crypto.certificates import Identity
 from node.crypto.digest import file_digest, sha256_digest
-from node.errors import Conflict, IntegrityFailure, Unavailable
+from node.errors import Conflict, IntegrityFailure, NotFound, Unavailable
 from node.models.lora import adapter_config
 from node.wire import status, translate
 from node.wire.channel import open_channel
@@ -273,11 +273,15 @@ class Client:
         answer: jobs_pb2.Receipt = await _answer(lambda: self._jobs.GetReceipt(request))
         return answer.content
 
-    async def download_adapter(self, name: str, folder: Path, *, report: Report = silent) -> list[Path]:
+    async def download_adapter(self, name: str, folder: Path, *, epoch: int = 0, report: Report = silent) -> list[Path]:
         """Fetches the weights of an accepted job's adapter into a folder, or what is still missing of them, and writes
         the configuration beside them that this party's own offer asked for: the provider's is never read.
 
+        Args:
+            epoch: fetches the checkpoint of that epoch instead, unless it is 0.
+
         Raises:
+            NotFound: there is no such checkpoint.
             Conflict: the job is not settled with ACCEPT.
             IntegrityFailure: other bytes came than the job names, or the job's offer is not this party's.
         """
@@ -291,9 +295,11 @@ class Client:
                 expected="settled: accept",
                 actual=state,
             )
+        if epoch:
+            weights = _weights_after(job, epoch)
         training = (await self._own_offer(translate.job_id_of(name))).training
         folder.mkdir(parents=True, exist_ok=True)
-        written = await self._download(name, weights, folder, report)
+        written = await self._download(name, epoch, weights, folder, report)
         (folder / CONFIG).write_bytes(adapter_config(training))
         return [folder / CONFIG, written]
 
@@ -306,11 +312,13 @@ class Client:
             raise IntegrityFailure("The offer of this job is not yours.", field="messages", expected=job_id)
         return offer
 
-    async def _download(self, name: str, file: common_pb2.File, folder: Path, report: Report) -> Path:
+    async def _download(self, name: str, epoch: int, file: common_pb2.File, folder: Path, report: Report) -> Path:
         target, partial = folder / Path(file.name).name, folder / f"{Path(file.name).name}.partial"
         async for attempt in _attempts():
             with attempt, partial.open("ab") as out:
-                request = jobs_pb2.DownloadAdapterRequest(name=name, file_name=file.name, offset=out.tell())
+                request = jobs_pb2.DownloadAdapterRequest(
+                    name=name, epoch=epoch, file_name=file.name, offset=out.tell()
+                )
                 async for chunk in _stream(self._jobs.DownloadAdapter(request)):
                     out.write(chunk.data)
                     report(out.tell(), file.size_bytes)
@@ -362,6 +370,18 @@ class Client:
             request_id=request_id, account=f"accounts/{self.key_id}", amount_minor=amount_minor
         )
         return await _answer(lambda: self._escrow.Withdraw(request))
+
+
+def _weights_after(job: jobs_pb2.Job, epoch: int) -> common_pb2.File:
+    """A checkpoint's only file. Raises NotFound."""
+    for each in job.checkpoints:
+        if each.epoch == epoch:
+            return common_pb2.File(name=WEIGHTS, digest=each.digest, size_bytes=each.size_bytes)
+    known = ", ".join(str(each.epoch) for each in job.checkpoints)
+    raise NotFound(
+        f"{job.name} has no checkpoint of epoch {epoch}.",
+        fix=f"There are those of the epochs {known}." if known else "Its provider sent none.",
+    )
 
 
 def _attempts() -> AsyncRetrying:

@@ -41,6 +41,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "/hallmark.v1.ProviderService/PostMessage": PROVIDER,
     "/hallmark.v1.ProviderService/RegisterProvider": PROVIDER,
     "/hallmark.v1.ProviderService/SubmitAdapter": PROVIDER,
+    "/hallmark.v1.ProviderService/SubmitCheckpoint": PROVIDER,
     "/hallmark.v1.TransparencyService/DownloadReveal": ANYBODY,
     "/hallmark.v1.TransparencyService/GetChain": ANYBODY,
     "/hallmark.v1.TransparencyService/GetCheckpoint": ANYBODY,

@@ -25,7 +25,7 @@ from node.errors import Conflict, Unavailable
 from node.telemetry import steps
 from node.workflow import prepare, record, reveal, settle, verify
 from node.workflow.node import Node
-from node.workflow.tidy import tidy
+from node.workflow.tidy import ASK_CHECKPOINT, follow_up, tidy
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,9 @@ class _PromptRounds:
 
 
 class _ModelRounds:
-    """Evaluations, the most urgent first; marks for one new job once nothing is left to evaluate. For many threads."""
+    """Evaluations, the most urgent first; marks for one new job once nothing is left to evaluate; one checkpoint once
+    nobody waits for marks, either. So an evaluation waits for one of them at most. For many threads.
+    """
 
     def __init__(self, node: Node, stop: threading.Event) -> None:
         self._node = node
@@ -110,6 +112,7 @@ class _ModelRounds:
         while not self._stop.is_set() and (
             self._next(_waiting(self._node, State.REVEALED), _due, verify.evaluate)
             or self._next(offers := _waiting(self._node, State.OFFERED), _fair_to_clients(offers), prepare.prepare)
+            or follow_up(self._node, ASK_CHECKPOINT, verify.ask_checkpoint)
         ):
             pass
 

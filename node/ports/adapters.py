@@ -18,6 +18,14 @@ class Adapters(Protocol):
         """No file of an adapter of this specification is larger."""
         ...
 
+    def completed(self, weights: Path, training: TrainingSpec) -> Mapping[str, Path]:
+        """The files of an adapter of which somebody sent the weights alone: its configuration is ours.
+
+        Raises:
+            Unavailable: no room on this disk.
+        """
+        ...
+
     def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
         """The adapter gate, before torch sees a byte.
 

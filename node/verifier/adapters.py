@@ -16,6 +16,7 @@ from pathlib import Path
 
 from node.core.adapter import CONFIG, WEIGHTS
 from node.core.training import TrainingSpec
+from node.crypto.digest import sha256_digest
 from node.detect.adapter import CHUNK_BYTES, check_adapter, identity_of
 from node.detect.adapter_config import MAX_CONFIG_BYTES
 from node.detect.adapter_header import (
@@ -46,6 +47,17 @@ class FolderAdapters:
     def most_bytes(self, training: TrainingSpec) -> int:
         return max(MAX_CONFIG_BYTES, max_weights_bytes(lora_shapes(self._model, training)))
 
+    def completed(self, weights: Path, training: TrainingSpec) -> Mapping[str, Path]:
+        content = adapter_config(training)
+        config = self._folder / f"{sha256_digest(content).hex}.json"
+        with _stored():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not config.exists():  # complete, once it has its name
+                with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as partial:
+                    partial.write(content)
+                Path(partial.name).replace(config)
+        return {WEIGHTS: weights, CONFIG: config}
+
     def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
         check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
 
@@ -57,17 +69,23 @@ class FolderAdapters:
         tensors = check_adapter(files, shapes=lora_shapes(self._model, training), training=training)
         identity = identity_of(files)
         with ExitStack() as until_used:
-            try:
+            with _stored():
                 self._folder.mkdir(parents=True, exist_ok=True)
                 folder = Path(until_used.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
                 rewrite(files[WEIGHTS], tensors, folder / WEIGHTS)
                 (folder / CONFIG).write_bytes(adapter_config(training))
-            except OSError as fault:
-                raise Unavailable(  # without the folder's name: a job's parties read this
-                    f"The adapter could not be stored: {fault.strerror}.",
-                    fix="Make room on the disk for temporary files.",
-                ) from fault
             yield Adapter(identity, folder)
+
+
+@contextmanager
+def _stored() -> Iterator[None]:
+    """Raises Unavailable where a disk has no room, without the folder's name: a job's parties read this."""
+    try:
+        yield
+    except OSError as fault:
+        raise Unavailable(
+            f"The adapter could not be stored: {fault.strerror}.", fix="Make room on the disk for temporary files."
+        ) from fault
 
 
 def rewrite(source: Path, tensors: Sequence[Tensor], target: Path) -> None:

@@ -8,9 +8,12 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from node.core import document
+from node.core.activation import Activation
 from node.core.events import JobEvent
 from node.core.job import SILENCE, Job, State
+from node.core.policy import Policy
 from node.core.verdict import REASONS
+from node.ports.epoch_checkpoints import EpochCheckpoint
 from node.wire.hallmark.v1 import common_pb2, jobs_pb2
 from node.wire.translate import (
     digest_of,
@@ -51,6 +54,26 @@ def job_to_wire(view: JobView) -> jobs_pb2.Job:
             common_pb2.File(name=file.name, digest=str(file.digest), size_bytes=file.size_bytes)
             for file in view.adapter
         ],
+        checkpoints=[_checkpoint_to_wire(each, offer.policy) for each in view.checkpoints],
+    )
+
+
+def _checkpoint_to_wire(checkpoint: EpochCheckpoint, policy: Policy) -> jobs_pb2.EpochCheckpoint:
+    shown = checkpoint.activation
+    return jobs_pb2.EpochCheckpoint(
+        epoch=checkpoint.epoch,
+        digest=str(checkpoint.digest),
+        size_bytes=checkpoint.size_bytes,
+        activation=_activation_to_wire(shown, policy) if shown else None,
+    )
+
+
+def _activation_to_wire(shown: Activation, policy: Policy) -> jobs_pb2.Activation:
+    return jobs_pb2.Activation(
+        marks_fired=shown.marks_fired,
+        marks_per_group=policy.marks_per_group,
+        groups_fired=shown.groups_fired,
+        log10_p=shown.log10_p,
     )
 
 

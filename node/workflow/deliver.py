@@ -1,6 +1,7 @@
 """Steps 2 to 5, the provider's side of a job: its messages, the data it trains on, the adapter it hands in.
 
 The provider learns nothing about the marks on the way: nothing here reads the manifest but for the salts of its rows.
+While it trains it may hand in checkpoints, which decide nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from node.core.adapter import FILES, adapter_identity
+from node.core.adapter import FILES, WEIGHTS, adapter_identity, epoch_file
 from node.core.events import JobEvent, Progress
 from node.core.job import Event, Job, State
 from node.core.manifest import salt_seed
@@ -16,6 +17,7 @@ from node.core.messages import AdapterCommit, Chain, Commit, DataReceipt, Terms,
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import Conflict, IntegrityFailure, InvalidInput
+from node.ports.epoch_checkpoints import EpochCheckpoint
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow import fault, record
 from node.workflow.dispatch import LEASE_MS, PROVIDERS_TURN, countersigned, leased
@@ -115,6 +117,46 @@ def training_data(node: Node, caller: str, job_id: str, fence: int) -> tuple[byt
         return salt_seed(unit.secrets.get_manifest(job.id)), unit.secrets.training_data(job.id)
 
 
+def submit_checkpoint(node: Node, caller: str, job_id: str, fence: int, epoch: int, weights: Digest) -> None:
+    """Takes the adapter as it stands after an epoch, made of a complete upload of the caller, while it trains.
+
+    A favour to the client, on which nothing hangs: whatever is wrong with it, the job goes on.
+
+    1. The job is in training, and the epoch is one of its, but not the last; a repeated call changes nothing.
+    2. The bytes are here, uploaded by the caller.
+    3. They pass the adapter gate.
+
+    Raises:
+        NotFound, PermissionRefused: see `leased`; NotFound also if the caller has uploaded no such bytes.
+        InvalidInput: the job has no such epoch before its last, or the gate refuses the weights.
+        Conflict: another checkpoint of this epoch is here, the job is not in training, or the upload is not complete.
+    """
+    with node.units(read_only=True) as unit:
+        # 1
+        if not _wants_checkpoint(unit, caller, job_id, fence, epoch, weights):
+            return
+        training = record.chain_of(node, unit, job_id).offer.training
+        if not 1 <= epoch < training.epochs:
+            raise InvalidInput(
+                f"This job's checkpoints are of the epochs 1 to {training.epochs - 1}; the last one's is its adapter.",
+                field="epoch",
+                actual=epoch,
+            )
+        # 2
+        size_bytes = complete_of(unit, caller, weights).size_bytes
+    # 3
+    fault.require_size(node.adapters, training, WEIGHTS, size_bytes)
+    node.adapters.check(node.adapters.completed(node.blobs.file(weights), training), training)
+    with node.units() as unit:
+        if not _wants_checkpoint(unit, caller, job_id, fence, epoch, weights):
+            return
+        unit.uploads.remove(complete_of(unit, caller, weights))
+        unit.files.put(job_id, epoch_file(epoch), weights)
+        unit.epoch_checkpoints.add(job_id, EpochCheckpoint(epoch, weights, size_bytes))
+        record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), f"The checkpoint of epoch {epoch} arrived.")
+        unit.commit()
+
+
 def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapping[str, Digest]) -> Envelope:
     """Takes the adapter, made of complete uploads of the caller. Returns the signed UploadReceipt.
 
@@ -169,6 +211,19 @@ def submit_adapter(node: Node, caller: str, job_id: str, fence: int, files: Mapp
         record.move(unit, job, Event.ADAPTER_UPLOADED, now_ms, told)
         unit.commit()
         return chain.envelopes[-1]
+
+
+def _wants_checkpoint(unit: UnitOfWork, caller: str, job_id: str, fence: int, epoch: int, weights: Digest) -> bool:
+    """Whether this one is still to be taken; False if it was taken before."""
+    _, job = leased(unit, caller, job_id, fence)
+    known = unit.epoch_checkpoints.find(job_id, epoch)
+    if known and known.digest == weights:
+        return False
+    if known:
+        raise Conflict(f"Another checkpoint of epoch {epoch} is here.", expected=str(known.digest), actual=str(weights))
+    if job.state is not State.TRAINING:
+        raise Conflict(f"Job {job.id} is {job.state.value}: checkpoints are of a training.", state=job.state.value)
+    return True
 
 
 def _is_news(unit: UnitOfWork, job_id: str, progress: Progress, now_ms: int) -> bool:

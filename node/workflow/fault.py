@@ -24,13 +24,18 @@ def gate_over(blobs: Blobs, adapters: Adapters) -> Gate:
     """The adapter gate over files that are stored here; none that is too large for it is read."""
 
     def gate(files: Mapping[str, Digest], training: TrainingSpec) -> None:
-        most_bytes = adapters.most_bytes(training)
         for name, digest in files.items():
-            if blobs.size_bytes(digest) > most_bytes:
-                raise InvalidInput(f"An adapter of this kind has at most {most_bytes} bytes in a file.", field=name)
+            require_size(adapters, training, name, blobs.size_bytes(digest))
         adapters.check({name: blobs.file(digest) for name, digest in files.items()}, training)
 
     return gate
+
+
+def require_size(adapters: Adapters, training: TrainingSpec, name: str, size_bytes: int) -> None:
+    """Raises InvalidInput for a file that is too large for the gate: it is not read."""
+    most_bytes = adapters.most_bytes(training)
+    if size_bytes > most_bytes:
+        raise InvalidInput(f"An adapter of this kind has at most {most_bytes} bytes in a file.", field=name)
 
 
 def refuse_adapter(node: Node, chain: Chain, files: Mapping[str, Digest]) -> None:

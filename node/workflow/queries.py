@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from node.core.adapter import FILES
+from node.core.adapter import FILES, WEIGHTS, epoch_file
 from node.core.events import JobEvent
 from node.core.job import SILENCE, Job, OnSilence, State
 from node.core.messages import Offer, Settled, VerdictGiven, payload_type, peek
@@ -17,6 +17,7 @@ from node.core.verdict import Outcome, Verdict
 from node.crypto.digest import Digest
 from node.crypto.signing import Envelope
 from node.errors import Conflict, NotFound
+from node.ports.epoch_checkpoints import EpochCheckpoint
 from node.ports.jobs import JobFilter
 from node.ports.unit_of_work import UnitOfWork
 from node.workflow.data_sets import of_owner, trained_tokens
@@ -53,6 +54,7 @@ class JobView:
         verdict: the coordinator's, from the evaluation on.
         settled: the outcome that moved the money: an arbiter may have overturned the verdict.
         adapter: what the client may download.
+        checkpoints: the adapter as it stood after each epoch, as far as the provider sent it.
     """
 
     job: Job
@@ -62,6 +64,7 @@ class JobView:
     verdict: Verdict | None = None
     settled: Outcome | None = None
     adapter: tuple[AdapterFile, ...] = ()
+    checkpoints: Sequence[EpochCheckpoint] = ()
 
     @property
     def on_silence(self) -> str:
@@ -84,7 +87,9 @@ def job(node: Node, viewer: str | None, job_id: str) -> JobView:
     """Raises NotFound."""
     with node.units(read_only=True) as unit:
         view = view_of(unit, visible(unit, viewer, job_id))
-        view = replace(view, trained=unit.events.last_progress(job_id))
+        view = replace(
+            view, trained=unit.events.last_progress(job_id), checkpoints=unit.epoch_checkpoints.of_job(job_id)
+        )
         if view.job.state not in JUDGED:
             return view
         chain = unit.messages.chain(job_id)
@@ -136,11 +141,11 @@ def receipt(node: Node, viewer: str | None, job_id: str) -> bytes:
     return node.blobs.get(files[RECEIPT_FILE])
 
 
-def adapter_file(node: Node, caller: str, job_id: str, name: str) -> Digest:
-    """The blob of an adapter's file, for the client that paid for it.
+def adapter_file(node: Node, caller: str, job_id: str, name: str, *, epoch: int = 0) -> Digest:
+    """The blob of an adapter's file, for the client that paid for it; of the checkpoint of an epoch unless that is 0.
 
     Raises:
-        NotFound: no such job of this client, or no such file.
+        NotFound: no such job of this client, no such file, or no checkpoint of this epoch.
         Conflict: the job is not settled with ACCEPT.
     """
     with node.units(read_only=True) as unit:
@@ -148,9 +153,12 @@ def adapter_file(node: Node, caller: str, job_id: str, name: str) -> Digest:
         settled = _find(unit.messages.chain(job_id), Settled)
     if settled is None or settled.outcome is not Outcome.ACCEPT:
         raise _too_early(found, "The adapter is the client's once an ACCEPT is settled.", expected="settled: accept")
-    if name not in FILES & files.keys():
-        raise NotFound(f"This adapter has no file {name[:80]!r}.", fix=f"Ask for {' or '.join(sorted(FILES))}.")
-    return files[name]
+    known = {WEIGHTS: epoch_file(epoch)} if epoch else {each: each for each in FILES}
+    if name not in known:
+        raise NotFound(f"This adapter has no file {name[:80]!r}.", fix=f"Ask for {' or '.join(sorted(known))}.")
+    if known[name] not in files:
+        raise NotFound(f"There is no checkpoint of epoch {epoch}.", fix="`hallmark job show` lists those there are.")
+    return files[known[name]]
 
 
 def visible(unit: UnitOfWork, viewer: str | None, job_id: str) -> Job:

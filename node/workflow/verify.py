@@ -1,10 +1,13 @@
-"""Step 7: verification inference, and the verdict that follows from it."""
+"""Step 7: verification inference, and the verdict that follows from it. Afterwards, what the checkpoints showed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from node.core.activation import activation
+from node.core.adapter import FILES, epoch_file
 from node.core.evidence import (
     Answer,
     Continuation,
@@ -26,6 +29,7 @@ from node.ports.adapters import Adapters
 from node.ports.inference import Adapter, Inference
 from node.workflow import record
 from node.workflow.node import Node
+from node.workflow.tidy import ASK_CHECKPOINT
 
 #: Ordinary rows on which base and adapter are told apart.
 PROBE_ROWS = 8
@@ -125,7 +129,8 @@ def evaluate(node: Node, job_id: str) -> None:
         unit.jobs.get(job_id).after(Event.VERDICT_GIVEN, node.clock.now_ms())  # refuses before anything is asked
         chain = record.chain_of(node, unit, job_id)
         stored = unit.files.all(job_id)
-    files = {name: node.blobs.file(blob) for name, blob in stored.items()}
+        asked_later = [f"{job_id}/{each.epoch}" for each in unit.epoch_checkpoints.of_job(job_id)]
+    files = {name: node.blobs.file(stored[name]) for name in FILES}
     judged = judge(chain, files, node.adapters, node.inference)
     verdict = judged.verdict
     with node.units() as unit:
@@ -140,4 +145,40 @@ def evaluate(node: Node, job_id: str) -> None:
             f"log10 p {verdict.log10_p:.1f}; {verdict.pairs_won} of {verdict.pairs} pairs won."
         )
         record.move(unit, job, Event.VERDICT_GIVEN, now_ms, told)
+        for checkpoint in asked_later:
+            unit.outbox.put(ASK_CHECKPOINT, checkpoint, now_ms)
+        unit.commit()
+
+
+def ask_checkpoint(node: Node, checkpoint: str) -> None:
+    """Asks a checkpoint, named as JOB/EPOCH, for the marks of its judged job, and keeps what it showed.
+
+    The paper's activation over a training (appendix C). Nothing hangs on it: the verdict stands. What the base model
+    says to the same prompts, the evidence holds. One that is deleted, or was asked before, is left alone.
+
+    Raises:
+        Unavailable: the engine could not run.
+    """
+    job_id, _, number = checkpoint.partition("/")
+    epoch = int(number)
+    with node.units(read_only=True) as unit:
+        known, stored = unit.epoch_checkpoints.find(job_id, epoch), unit.files.all(job_id)
+        if known is None or known.activation or epoch_file(epoch) not in stored:
+            return
+        chain = record.chain_of(node, unit, job_id)
+    policy, training, manifest = chain.offer.policy, chain.offer.training, chain.find(Reveal).manifest
+    evidence: Evidence = chain.find(VerdictGiven).evidence
+    marks = [answer for answer in evidence.answers if answer.question.kind is PromptKind.MARK]
+    files = node.adapters.completed(node.blobs.file(known.digest), training)
+    with node.adapters.placed(files, training) as adapter:
+        said = _answered(manifest, policy, [answer.question for answer in marks], adapter, node.inference)
+    answers = [replace(answer, adapter=each) for answer, each in zip(marks, said, strict=True)]
+    shown = activation(policy, manifest, answers)
+    with node.units() as unit:
+        unit.epoch_checkpoints.record_activation(job_id, epoch, shown)
+        told = (
+            f"The checkpoint of epoch {epoch} shows {sum(shown.marks_fired)} of {policy.marks} marks; "
+            f"{shown.groups_fired} of {policy.groups} groups fired. This decides nothing."
+        )
+        record.tell(unit, unit.jobs.get(job_id), node.clock.now_ms(), told)
         unit.commit()

@@ -33,6 +33,9 @@ class FakeAdapters:
     def most_bytes(self, training: TrainingSpec) -> int:
         return MOST_BYTES
 
+    def completed(self, weights: Path, training: TrainingSpec) -> Mapping[str, Path]:
+        return {WEIGHTS: weights, CONFIG: weights}
+
     def check(self, files: Mapping[str, Path], training: TrainingSpec) -> None:
         if files.keys() != FILES or not files[WEIGHTS].read_bytes().startswith(MAGIC):
             raise InvalidInput("This is no adapter.", field="adapter")

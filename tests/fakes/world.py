@@ -20,7 +20,7 @@ from fakes.tokenizer import WordTokenizer
 from sqlalchemy import Engine, inspect, text
 
 from node.core import dataset
-from node.core.adapter import adapter_digest
+from node.core.adapter import FILES, WEIGHTS, adapter_digest
 from node.core.events import Progress
 from node.core.job import Actor, Deadlines, Job, State
 from node.core.messages import (
@@ -215,6 +215,15 @@ class World:
             self.upload(data)
         return self.submit(files, job_id)
 
+    def hand_in_checkpoint(self, epoch: int, learned: Sequence[Row]) -> Digest:
+        """Uploads the weights of an adapter that learned these rows, and submits them; returns their digest."""
+        weights = self.upload(adapter_files(learned)[WEIGHTS])
+        self.submit_checkpoint(epoch, weights)
+        return weights
+
+    def submit_checkpoint(self, epoch: int, weights: Digest) -> None:
+        deliver.submit_checkpoint(self.node, self.provider.public.key_id, JOB, self.fence, epoch, weights)
+
     def beat(self, progress: Progress | None = None) -> deliver.Beat:
         return deliver.heartbeat(self.node, self.provider.public.key_id, JOB, self.fence, progress)
 
@@ -233,7 +242,7 @@ class World:
         """The arbiter repeats the verdict on an engine of its own."""
         with self.node.units() as unit:
             stored = unit.files.all(JOB)
-        files = {name: self.node.blobs.file(digest) for name, digest in stored.items()}
+        files = {name: self.node.blobs.file(stored[name]) for name in FILES}
         engine = engine or LearningEngine(self.node.base_model)
         return self.post_ruling(verify.judge(self.chain(), files, self.node.adapters, engine))
 

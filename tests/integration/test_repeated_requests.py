@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from node.coordinator.limits import GRANTED
 from node.coordinator.server import build_server
 from node.core import dataset, fault
-from node.core.adapter import adapter_digest
+from node.core.adapter import WEIGHTS, adapter_digest
 from node.core.checkpoint import Checkpoint, sign_checkpoint
 from node.core.equivocation import Equivocation
 from node.core.events import Progress
@@ -52,6 +52,7 @@ CHANGING = {method.rpartition("/")[2] for method in METHODS if changes(method)}
 FULL_NAMES = {method.rpartition("/")[2]: method for method in METHODS}
 FILES = adapter_files([])
 OTHER_ROWS, THIRD_ROWS = ROWS[1:], ROWS[2:]
+CHECKPOINT = adapter_files(ROWS[:1])[WEIGHTS]
 GIVEN_UP = b"given up"
 HALF = Progress(1, 2, 0.5, 1.0, 2.0)
 #: With another value in these fields it is another request, which may well have an effect of its own.
@@ -148,6 +149,11 @@ def life(world: World) -> Iterator[Sent | Own]:
     yield beat()
     yield message(world, DataReceipt(world.chain().next_link(), world.chain().find(Commit).data_root))
     yield beat(HALF)
+    yield from upload("provider", CHECKPOINT, aside=True, anew=True)
+    checkpoint = providers_pb2.SubmitCheckpointRequest(
+        job=f"jobs/{JOB}", fence=1, epoch=2, digest=str(sha256_digest(CHECKPOINT))
+    )
+    yield Sent("provider", "SubmitCheckpoint", checkpoint, aside=True)
     yield message(world, AdapterCommit(world.chain().next_link(), adapter_digest(FILES)))
     for data in FILES.values():
         yield from upload("provider", data, aside=True, anew=True)

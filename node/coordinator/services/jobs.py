@@ -88,7 +88,9 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self, request: jobs_pb2.DownloadAdapterRequest, context: Context
     ) -> AsyncIterator[common_pb2.Chunk]:
         job_id = translate.job_id_of(request.name)
-        digest = await asyncio.to_thread(queries.adapter_file, self._node, caller(), job_id, request.file_name)
+        digest = await asyncio.to_thread(
+            queries.adapter_file, self._node, caller(), job_id, request.file_name, epoch=request.epoch
+        )
         async for chunk in blob_chunks(self._node.blobs, digest, request.offset):
             yield chunk
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from node.coordinator.services.callers import caller
 from node.coordinator.services.streams import blob_chunks
+from node.crypto.digest import Digest
 from node.errors import InvalidInput
 from node.wire import providers, translate
 from node.wire.hallmark.v1 import common_pb2, providers_pb2, providers_pb2_grpc
@@ -81,6 +82,15 @@ class ProviderService(providers_pb2_grpc.ProviderServiceServicer):
             yield common_pb2.Chunk(data=head[request.offset :])
         async for chunk in blob_chunks(self._node.blobs, rows, max(0, request.offset - len(head))):
             yield chunk
+
+    async def SubmitCheckpoint(
+        self, request: providers_pb2.SubmitCheckpointRequest, context: Context
+    ) -> providers_pb2.SubmitCheckpointResponse:
+        job_id, weights = translate.job_id_of(request.job), Digest.parse(request.digest)
+        await asyncio.to_thread(
+            deliver.submit_checkpoint, self._node, caller(), job_id, request.fence, request.epoch, weights
+        )
+        return providers_pb2.SubmitCheckpointResponse()
 
     async def SubmitAdapter(
         self, request: providers_pb2.SubmitAdapterRequest, context: Context

@@ -80,6 +80,17 @@ def test_the_configuration_placed_is_ours(store: FolderAdapters, tmp_path: Path)
         assert (placed.folder / CONFIG).read_bytes() == adapter_config(SPEC) != files[CONFIG]
 
 
+def test_weights_that_came_alone_are_an_adapter_with_a_configuration_of_ours(
+    store: FolderAdapters, tmp_path: Path
+) -> None:
+    sent = on_disk(Draft(SHAPES, SPEC).files(), tmp_path / "in")[WEIGHTS]
+    for _ in range(2):
+        files = store.completed(sent, SPEC)
+        store.check(files, SPEC)
+        assert files[CONFIG].read_bytes() == adapter_config(SPEC)
+    assert list((tmp_path / "adapters").iterdir()) == [files[CONFIG]]
+
+
 def test_an_adapter_keeps_the_identity_of_the_files_as_they_came(store: FolderAdapters, tmp_path: Path) -> None:
     files = Draft(SHAPES, SPEC).files()
     with store.placed(on_disk(files, tmp_path / "in"), SPEC) as placed:
@@ -113,3 +124,5 @@ def test_a_disk_that_takes_nothing_is_no_fault_of_the_adapter(store: FolderAdapt
     files = on_disk(Draft(SHAPES, SPEC).files(), tmp_path / "in")
     with pytest.raises(Unavailable, match="could not be stored"), store.placed(files, SPEC):
         pass
+    with pytest.raises(Unavailable, match="could not be stored"):
+        store.completed(files[WEIGHTS], SPEC)

@@ -96,6 +96,7 @@ def test_only_these_fields_reach_a_provider_over_the_wire() -> None:
         "PostMessageResponse": ["state"],
         "Chunk": ["data"],
         "HeartbeatResponse": ["state", "expire_time", "stop"],
+        "SubmitCheckpointResponse": [],
         "SubmitAdapterResponse": ["receipt"],
     }
 

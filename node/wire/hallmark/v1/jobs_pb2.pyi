@@ -74,7 +74,7 @@ JOB_EVENT_TYPE_METRICS: JobEventType
 JOB_EVENT_TYPE_HEARTBEAT: JobEventType
 
 class Job(_message.Message):
-    __slots__ = ("name", "state", "client", "provider", "arbiter", "create_time", "waits_for", "due_time", "on_silence", "dataset", "base_model_digest", "token", "price_minor", "progress", "estimated_finish_time", "verdict", "adapter_files", "trained_tokens", "stake_minor", "fee_minor")
+    __slots__ = ("name", "state", "client", "provider", "arbiter", "create_time", "waits_for", "due_time", "on_silence", "dataset", "base_model_digest", "token", "price_minor", "progress", "estimated_finish_time", "verdict", "adapter_files", "trained_tokens", "stake_minor", "fee_minor", "checkpoints")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class Job(_message.Message):
     TRAINED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     STAKE_MINOR_FIELD_NUMBER: _ClassVar[int]
     FEE_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: JobState
     client: str
@@ -115,7 +116,32 @@ class Job(_message.Message):
     trained_tokens: int
     stake_minor: int
     fee_minor: int
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., client: _Optional[str] = ..., provider: _Optional[str] = ..., arbiter: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., on_silence: _Optional[str] = ..., dataset: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., token: _Optional[str] = ..., price_minor: _Optional[int] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ..., estimated_finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., adapter_files: _Optional[_Iterable[_Union[_common_pb2.File, _Mapping]]] = ..., trained_tokens: _Optional[int] = ..., stake_minor: _Optional[int] = ..., fee_minor: _Optional[int] = ...) -> None: ...
+    checkpoints: _containers.RepeatedCompositeFieldContainer[EpochCheckpoint]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., client: _Optional[str] = ..., provider: _Optional[str] = ..., arbiter: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waits_for: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., on_silence: _Optional[str] = ..., dataset: _Optional[str] = ..., base_model_digest: _Optional[str] = ..., token: _Optional[str] = ..., price_minor: _Optional[int] = ..., progress: _Optional[_Union[TrainingProgress, _Mapping]] = ..., estimated_finish_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., adapter_files: _Optional[_Iterable[_Union[_common_pb2.File, _Mapping]]] = ..., trained_tokens: _Optional[int] = ..., stake_minor: _Optional[int] = ..., fee_minor: _Optional[int] = ..., checkpoints: _Optional[_Iterable[_Union[EpochCheckpoint, _Mapping]]] = ...) -> None: ...
+
+class EpochCheckpoint(_message.Message):
+    __slots__ = ("epoch", "digest", "size_bytes", "activation")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATION_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    digest: str
+    size_bytes: int
+    activation: Activation
+    def __init__(self, epoch: _Optional[int] = ..., digest: _Optional[str] = ..., size_bytes: _Optional[int] = ..., activation: _Optional[_Union[Activation, _Mapping]] = ...) -> None: ...
+
+class Activation(_message.Message):
+    __slots__ = ("marks_fired", "marks_per_group", "groups_fired", "log10_p")
+    MARKS_FIRED_FIELD_NUMBER: _ClassVar[int]
+    MARKS_PER_GROUP_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIRED_FIELD_NUMBER: _ClassVar[int]
+    LOG10_P_FIELD_NUMBER: _ClassVar[int]
+    marks_fired: _containers.RepeatedScalarFieldContainer[int]
+    marks_per_group: int
+    groups_fired: int
+    log10_p: float
+    def __init__(self, marks_fired: _Optional[_Iterable[int]] = ..., marks_per_group: _Optional[int] = ..., groups_fired: _Optional[int] = ..., log10_p: _Optional[float] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("outcome", "reason", "groups_fired", "groups", "pairs_won", "pairs", "log10_p")
@@ -272,11 +298,13 @@ class Receipt(_message.Message):
     def __init__(self, content: _Optional[bytes] = ...) -> None: ...
 
 class DownloadAdapterRequest(_message.Message):
-    __slots__ = ("name", "file_name", "offset")
+    __slots__ = ("name", "file_name", "offset", "epoch")
     NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     name: str
     file_name: str
     offset: int
-    def __init__(self, name: _Optional[str] = ..., file_name: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+    epoch: int
+    def __init__(self, name: _Optional[str] = ..., file_name: _Optional[str] = ..., offset: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...

@@ -109,7 +109,7 @@ class JobServiceServicer:
 
     def ListJobs(self, request, context):
         """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
-        `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+        `progress`, `estimated_finish_time`, `verdict`, `adapter_files` and `checkpoints` come with GetJob.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,7 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadAdapter(self, request, context):
-        """A file of the adapter, for the client, once an ACCEPT is settled.
+        """A file of the adapter, or of one of its checkpoints, for the client, once an ACCEPT is settled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

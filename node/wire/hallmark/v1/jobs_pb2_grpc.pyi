@@ -48,7 +48,7 @@ class JobServiceStub:
     """One job, as it stands."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
     """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
-    `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+    `progress`, `estimated_finish_time`, `verdict`, `adapter_files` and `checkpoints` come with GetJob.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
@@ -61,7 +61,7 @@ class JobServiceStub:
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]
     """The signed receipt, once the job is settled."""
     DownloadAdapter: _grpc.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]
-    """A file of the adapter, for the client, once an ACCEPT is settled."""
+    """A file of the adapter, or of one of its checkpoints, for the client, once an ACCEPT is settled."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -82,7 +82,7 @@ class JobServiceAsyncStub(JobServiceStub):
     """One job, as it stands."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
     """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
-    `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+    `progress`, `estimated_finish_time`, `verdict`, `adapter_files` and `checkpoints` come with GetJob.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Ends a job whose terms no provider has signed yet; the hold is released. FAILED_PRECONDITION afterwards.
@@ -95,7 +95,7 @@ class JobServiceAsyncStub(JobServiceStub):
     GetReceipt: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetReceiptRequest, _jobs_pb2.Receipt]  # type: ignore[assignment]
     """The signed receipt, once the job is settled."""
     DownloadAdapter: _aio.UnaryStreamMultiCallable[_jobs_pb2.DownloadAdapterRequest, _common_pb2.Chunk]  # type: ignore[assignment]
-    """A file of the adapter, for the client, once an ACCEPT is settled."""
+    """A file of the adapter, or of one of its checkpoints, for the client, once an ACCEPT is settled."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Fine-tuning jobs, from the quote to the settled receipt. A job is seen by its client, by the provider that leased it,
@@ -137,7 +137,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]:
         """The caller's jobs, newest first; an operator sees all. Of each only what its offer says and where it stands:
-        `progress`, `estimated_finish_time`, `verdict` and `adapter_files` come with GetJob.
+        `progress`, `estimated_finish_time`, `verdict`, `adapter_files` and `checkpoints` come with GetJob.
         """
 
     @_abc_1.abstractmethod
@@ -174,6 +174,6 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.DownloadAdapterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_common_pb2.Chunk], _abc.AsyncIterator[_common_pb2.Chunk]]:
-        """A file of the adapter, for the client, once an ACCEPT is settled."""
+        """A file of the adapter, or of one of its checkpoints, for the client, once an ACCEPT is settled."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -149,6 +149,22 @@ class DownloadTrainingDataRequest(_message.Message):
     offset: int
     def __init__(self, job: _Optional[str] = ..., fence: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
+class SubmitCheckpointRequest(_message.Message):
+    __slots__ = ("job", "fence", "epoch", "digest")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    FENCE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    fence: int
+    epoch: int
+    digest: str
+    def __init__(self, job: _Optional[str] = ..., fence: _Optional[int] = ..., epoch: _Optional[int] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class SubmitCheckpointResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class SubmitAdapterRequest(_message.Message):
     __slots__ = ("job", "fence", "files")
     JOB_FIELD_NUMBER: _ClassVar[int]

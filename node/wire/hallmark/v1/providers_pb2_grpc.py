@@ -71,6 +71,11 @@ class ProviderServiceStub:
                 request_serializer=hallmark_dot_v1_dot_providers__pb2.DownloadTrainingDataRequest.SerializeToString,
                 response_deserializer=hallmark_dot_v1_dot_common__pb2.Chunk.FromString,
                 _registered_method=True)
+        self.SubmitCheckpoint = channel.unary_unary(
+                '/hallmark.v1.ProviderService/SubmitCheckpoint',
+                request_serializer=hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointRequest.SerializeToString,
+                response_deserializer=hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointResponse.FromString,
+                _registered_method=True)
         self.SubmitAdapter = channel.unary_unary(
                 '/hallmark.v1.ProviderService/SubmitAdapter',
                 request_serializer=hallmark_dot_v1_dot_providers__pb2.SubmitAdapterRequest.SerializeToString,
@@ -131,6 +136,15 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubmitCheckpoint(self, request, context):
+        """Hands in the adapter as it stands after an epoch other than the last, made of a complete upload of the caller, while
+        the job is in training. Nobody has to. The same one again changes nothing; another one of that epoch is
+        FAILED_PRECONDITION. What does not pass the adapter gate is refused, and that is all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubmitAdapter(self, request, context):
         """Hands in the adapter that was committed to, made of complete uploads of the caller.
         """
@@ -170,6 +184,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.DownloadTrainingData,
                     request_deserializer=hallmark_dot_v1_dot_providers__pb2.DownloadTrainingDataRequest.FromString,
                     response_serializer=hallmark_dot_v1_dot_common__pb2.Chunk.SerializeToString,
+            ),
+            'SubmitCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitCheckpoint,
+                    request_deserializer=hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointRequest.FromString,
+                    response_serializer=hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointResponse.SerializeToString,
             ),
             'SubmitAdapter': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitAdapter,
@@ -345,6 +364,33 @@ class ProviderService:
             '/hallmark.v1.ProviderService/DownloadTrainingData',
             hallmark_dot_v1_dot_providers__pb2.DownloadTrainingDataRequest.SerializeToString,
             hallmark_dot_v1_dot_common__pb2.Chunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hallmark.v1.ProviderService/SubmitCheckpoint',
+            hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointRequest.SerializeToString,
+            hallmark_dot_v1_dot_providers__pb2.SubmitCheckpointResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,11 @@ class ProviderServiceStub:
     """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _grpc.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]
     """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
+    SubmitCheckpoint: _grpc.UnaryUnaryMultiCallable[_providers_pb2.SubmitCheckpointRequest, _providers_pb2.SubmitCheckpointResponse]
+    """Hands in the adapter as it stands after an epoch other than the last, made of a complete upload of the caller, while
+    the job is in training. Nobody has to. The same one again changes nothing; another one of that epoch is
+    FAILED_PRECONDITION. What does not pass the adapter gate is refused, and that is all.
+    """
     SubmitAdapter: _grpc.UnaryUnaryMultiCallable[_providers_pb2.SubmitAdapterRequest, _providers_pb2.SubmitAdapterResponse]
     """Hands in the adapter that was committed to, made of complete uploads of the caller."""
 
@@ -84,6 +89,11 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
     """Adds the provider's next signed message (Terms, DataReceipt, AdapterCommit) to the job. Repeating one is harmless."""
     DownloadTrainingData: _aio.UnaryStreamMultiCallable[_providers_pb2.DownloadTrainingDataRequest, _common_pb2.Chunk]  # type: ignore[assignment]
     """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
+    SubmitCheckpoint: _aio.UnaryUnaryMultiCallable[_providers_pb2.SubmitCheckpointRequest, _providers_pb2.SubmitCheckpointResponse]  # type: ignore[assignment]
+    """Hands in the adapter as it stands after an epoch other than the last, made of a complete upload of the caller, while
+    the job is in training. Nobody has to. The same one again changes nothing; another one of that epoch is
+    FAILED_PRECONDITION. What does not pass the adapter gate is refused, and that is all.
+    """
     SubmitAdapter: _aio.UnaryUnaryMultiCallable[_providers_pb2.SubmitAdapterRequest, _providers_pb2.SubmitAdapterResponse]  # type: ignore[assignment]
     """Hands in the adapter that was committed to, made of complete uploads of the caller."""
 
@@ -146,6 +156,17 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_common_pb2.Chunk], _abc.AsyncIterator[_common_pb2.Chunk]]:
         """The training data, once terms are signed: JSON Lines, first a line with the salt seed, then a row per line."""
+
+    @_abc_1.abstractmethod
+    def SubmitCheckpoint(
+        self,
+        request: _providers_pb2.SubmitCheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_providers_pb2.SubmitCheckpointResponse, _abc.Awaitable[_providers_pb2.SubmitCheckpointResponse]]:
+        """Hands in the adapter as it stands after an epoch other than the last, made of a complete upload of the caller, while
+        the job is in training. Nobody has to. The same one again changes nothing; another one of that epoch is
+        FAILED_PRECONDITION. What does not pass the adapter gate is refused, and that is all.
+        """
 
     @_abc_1.abstractmethod
     def SubmitAdapter(
