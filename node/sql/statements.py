@@ -22,9 +22,8 @@ from sqlalchemy import (
     Update,
     bindparam,
     insert,
-    text,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
 """column -> value"""
@@ -41,14 +40,10 @@ def insert_into(table: Table) -> Write:
 
 def put_into(table: Table) -> Write:
     """Adds rows; those whose key is there already take the place of what is there."""
-    names, key = [column.name for column in table.columns], [column.name for column in table.primary_key]
-    values, changes = map(":{0}".format, names), (f"{name} = excluded.{name}" for name in names if name not in key)
-    return Write(
-        text(
-            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(values)})"
-            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"
-        )
-    )
+    # SQLite has it from PostgreSQL, and SQLAlchemy spells this one for both
+    adding = postgresql.insert(table).values({column: bindparam(column.name) for column in table.columns})
+    changes = {column.name: adding.excluded[column.name] for column in table.columns if not column.primary_key}
+    return Write(adding.on_conflict_do_update(index_elements=table.primary_key.columns, set_=changes))
 
 
 class Write:
