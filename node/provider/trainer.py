@@ -34,6 +34,7 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import SFTConfig, SFTTrainer
 
+from node.core.adapter import CONFIG, WEIGHTS, epoch_file
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.crypto.digest import Digest
@@ -65,6 +66,8 @@ def train_lora(
     interrupted one with the same rows, specification and base model goes on from the last. `report` is called after
     every optimiser step. One machine, one thread count and one `spec.seed` give the same bytes, interrupted or not.
 
+    After each epoch but the last the weights are left in `out` as they stand then (`node.core.adapter.epoch_file`).
+
     Raises:
         InvalidInput: there are no rows, or one is longer than `spec.max_length_tokens`, and nothing was trained; or
             one is too long for this machine's memory.
@@ -75,6 +78,7 @@ def train_lora(
     folder = out / "checkpoints"
     trainer = RowTrainer(encoded, spec, base_model=base_model, folder=folder, training=training, report=report)
     trainer.add_callback(CheckpointTimer(checkpoint_seconds))
+    trainer.add_callback(EpochFiles(out))
     trainer.train_from(latest(folder, training))
     trainer.require_seen(
         rows=spec.epochs * len(encoded),
@@ -141,9 +145,13 @@ def attach_lora(model: PreTrainedModel, spec: TrainingSpec) -> PeftModel:
 def save_adapter(model: PeftModel, spec: TrainingSpec, out: Path) -> None:
     """Leaves the two adapter files in `out`; neither says anything about this machine."""
     out.mkdir(parents=True, exist_ok=True)
+    save_weights(model, out / WEIGHTS)
+    (out / CONFIG).write_bytes(adapter_config(spec))
+
+
+def save_weights(model: PeftModel, file: Path) -> None:
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
-    (out / "adapter_config.json").write_bytes(adapter_config(spec))
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def sft_config(spec: TrainingSpec, folder: Path) -> SFTConfig:
@@ -322,3 +330,19 @@ class CheckpointTimer(TrainerCallback):  # type: ignore[misc]
     ) -> TrainerControl:
         self._saved_seconds = time.monotonic()
         return control
+
+
+class EpochFiles(TrainerCallback):  # type: ignore[misc]
+    """Leaves the weights in `out` as they stand after each epoch but the last; each file is whole once it is there."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: PeftModel, **_: object
+    ) -> None:
+        epoch = round(state.epoch)
+        if epoch < args.num_train_epochs and state.is_world_process_zero:
+            partial = self._out / "epoch.partial"
+            save_weights(model, partial)
+            partial.replace(self._out / epoch_file(epoch))

@@ -53,6 +53,7 @@ def test_training_lowers_the_loss_and_leaves_an_adapter(tiny_llama: BaseModel, t
         "adapter_model.safetensors",
         "adapter_config.json",
         "checkpoints",
+        *(f"epoch-{epoch}.safetensors" for epoch in range(1, SPEC.epochs)),
     }
     tensors = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == lora_shapes(tiny_llama, SPEC)

@@ -60,6 +60,10 @@ def checkpoints(out: Path) -> list[str]:
     return sorted(each.name for each in (out / "checkpoints").iterdir())
 
 
+def epoch_files(out: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in out.glob("epoch-*")}
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tiny_llama: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("uninterrupted")
@@ -87,6 +91,8 @@ def test_an_interrupted_training_gives_the_same_bytes(
     reports = train(tiny_llama, tmp_path)
     assert [report.step for report in reports] == list(range(goes_on_at, 3 * STEPS_AN_EPOCH + 1))
     assert adapter(tmp_path) == adapter(uninterrupted)
+    assert sorted(epoch_files(tmp_path)) == ["epoch-1.safetensors", "epoch-2.safetensors"]
+    assert epoch_files(tmp_path) == epoch_files(uninterrupted)
 
 
 def test_a_finished_training_is_not_done_again_and_two_checkpoints_are_kept(
