@@ -25,6 +25,9 @@ class FineTuner(Protocol):
     ) -> None:
         """Trains LoRA on exactly these rows and leaves `adapter_model.safetensors` and `adapter_config.json` in `out`.
 
+        It may leave the weights as they stand after each epoch but the last, too, each whole once it has its name
+        (`node.core.adapter.epoch_file`); whoever is done with one deletes it.
+
         What else it keeps in `out` is its own: after an interruption, another call with the same arguments may find it
         there and go on from it.
 

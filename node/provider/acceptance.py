@@ -14,8 +14,9 @@ from node.core.messages import Chain, Commit
 MOST_ROWS_PER_SECOND = 50
 #: A training may take so much of the time that it is granted, as far as its speed is known before.
 SHARE_OF_TIME = 0.8
-#: What is kept of a job besides its data, in adapters: the finished one, and two checkpoints with two moments each.
-ADAPTERS_ON_DISK = 1 + 2 * 3
+#: What is kept of a job besides its data, in adapters: one of each epoch while the coordinator is away, and two
+#: checkpoints with two moments each.
+CHECKPOINTED_ADAPTERS = 2 * 3
 #: Before the first training has shown better: a small model on two cores, or on any GPU.
 FIRST_TOKENS_PER_SECOND, FIRST_TOKENS_PER_SECOND_GPU = 100.0, 2000.0
 
@@ -82,7 +83,7 @@ def reason_to_refuse(chain: Chain, means: Means, *, trained_tokens: int, adapter
             f"{means.tokens_per_second:,.0f} tokens/s, and it grants {train_seconds:,} s."
         )
     # 4
-    needed_bytes = MAX_BYTES + ADAPTERS_ON_DISK * adapter_bytes
+    needed_bytes = MAX_BYTES + (offer.training.epochs + CHECKPOINTED_ADAPTERS) * adapter_bytes
     if needed_bytes > means.free_bytes:
         return Reason(
             f"Its files may need {needed_bytes / 2**20:,.0f} MiB, and {means.free_bytes / 2**20:,.0f} MiB of the disk "

@@ -32,7 +32,7 @@ from node.ports.fine_tuner import FineTuner
 from node.provider.calls import Calls
 from node.provider.journal import Journal, Left
 from node.provider.leasing import Leasing, Trainable
-from node.provider.transfer import digest_of, download_rows, upload
+from node.provider.transfer import digest_of, download_rows, send_checkpoints, upload
 from node.provider.work import Held, Work
 from node.telemetry import logs
 from node.wire import translate
@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 #: How soon the agent learns that it shall stop.
 BEAT_SECONDS = 2.0
+#: How long a finished training waits until its last checkpoints are handed in.
+LAST_CHECKPOINT_SECONDS = 10.0
 #: After a training that died.
 RETRY_SECONDS = 10.0
 #: Where a job is once it no longer needs its provider, and everything went well.
@@ -210,7 +212,7 @@ class Agent:
 
         1. Countersign the terms.
         2. Take the data; its root must be the committed one. Sign for it.
-        3. Train.
+        3. Train; meanwhile, hand in what it leaves after each epoch.
         4. Put the adapter through the gate: who commits to what does not pass loses its stake. Commit to its digest.
         5. Upload it.
         """
@@ -289,14 +291,28 @@ class Agent:
                 report=self._note,
             )
         )
+        sending = asyncio.create_task(self._send_checkpoints(held, training))
         try:
             await asyncio.shield(training)
+            await asyncio.wait({sending}, timeout=LAST_CHECKPOINT_SECONDS)
         finally:
+            sending.cancel()
             while not training.done():  # again and again, for it may only be about to start
                 self._cancel_training()
                 await asyncio.wait({training}, timeout=1)
             training.exception()  # of one that was cancelled, nobody else asks how it ended
+            await asyncio.gather(sending, return_exceptions=True)
         self._work.keep_adapter(held)
+
+    async def _send_checkpoints(self, held: Held, training: asyncio.Task[None]) -> None:
+        """Hands in what a training leaves after its epochs. The job does not hang on that, so it ends at any fault."""
+        folder = self._work.training(held)
+        try:
+            while not training.done():
+                await asyncio.wait({training}, timeout=POLL_SECONDS)
+                await send_checkpoints(self._calls, self._providers, self._uploads, held, folder)
+        except (HallmarkError, OSError) as fault:
+            log.warning("hands in no more checkpoints of this training: %s", fault)
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,11 +1,19 @@
-"""A job's rows in, its adapter out: each goes on where it stopped, however often the connection breaks."""
+"""A job's rows in, its adapter out: each goes on where it stopped, however often the connection breaks.
+
+Checkpoints, too, but they are given up where the adapter is not.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from node.core import dataset
+from node.core.adapter import epoch_file
 from node.core.manifest import SALT_BYTES, data_tree
 from node.core.messages import Commit
 from node.core.rows import Row
@@ -16,6 +24,7 @@ from node.provider.work import Held
 from node.wire.hallmark.v1 import providers_pb2, uploads_pb2
 
 PIECE_BYTES = 4 << 20
+GIVE_UP_SECONDS = 2.0
 
 
 async def download_rows(calls: Calls, providers: Any, held: Held, file: Path) -> tuple[Row, ...]:
@@ -51,6 +60,38 @@ async def upload(calls: Calls, uploads: Any, file: Path, digest: Digest) -> None
             at = data.seek(upload.received_bytes)
             piece = uploads_pb2.WriteUploadRequest(name=upload.name, offset=at, data=data.read(PIECE_BYTES))
             upload = await calls.call(uploads.WriteUpload, piece)
+
+
+async def send_checkpoints(calls: Calls, providers: Any, uploads: Any, held: Held, folder: Path) -> None:
+    """Hands in what a training left of its epochs in `folder`, and deletes it there.
+
+    Args:
+        providers, uploads: stubs of these services.
+
+    Raises:
+        HallmarkError: the coordinator refuses one.
+    """
+    for epoch in range(1, held.chain.offer.training.epochs):
+        file = folder / epoch_file(epoch)
+        if not file.exists():
+            continue
+        digest = await asyncio.to_thread(digest_of, file)
+        try:
+            await upload(calls, uploads, file, digest)
+            request = providers_pb2.SubmitCheckpointRequest(
+                job=held.name, fence=held.fence, epoch=epoch, digest=str(digest)
+            )
+            await calls.call(providers.SubmitCheckpoint, request)
+        finally:
+            await _give_up(uploads, digest)
+        file.unlink()
+
+
+async def _give_up(uploads: Any, digest: Digest) -> None:
+    """Deletes what is left of an upload, if the coordinator answers: it would take the room of the adapter's own."""
+    request = uploads_pb2.DeleteUploadRequest(name=f"uploads/{digest}")
+    with contextlib.suppress(grpc.RpcError):
+        await uploads.DeleteUpload(request, timeout=GIVE_UP_SECONDS)
 
 
 def digest_of(file: Path) -> Digest:

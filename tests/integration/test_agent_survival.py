@@ -12,13 +12,14 @@ from typing import Any
 
 import grpc
 import pytest
+from fakes.adapters import adapter_files
 from fakes.agents import journal_file, working_agent
 from fakes.fine_tuner import InstantFineTuner
 from fakes.parties import Parties
 from fakes.world import BASE_MODEL, DEADLINES, FUNDS_MINOR, JOB, MONEY, World, build, key
 
 from node.coordinator.server import Built, build_server
-from node.core.adapter import WEIGHTS
+from node.core.adapter import WEIGHTS, epoch_file
 from node.core.capabilities import Machine
 from node.core.events import Progress
 from node.core.job import State
@@ -29,17 +30,18 @@ from node.crypto.certificates import Role
 from node.crypto.digest import digest
 from node.errors import Conflict, InvalidInput, NotFound, PermissionRefused, Unavailable
 from node.provider import agent as agents
-from node.provider import calls, journal, leasing
+from node.provider import calls, journal, leasing, transfer
 from node.provider.agent import Agent
 from node.provider.journal import Told
 from node.provider.work import Work
 from node.wire.channel import open_channel
 from node.wire.hallmark.v1 import providers_pb2, providers_pb2_grpc
-from node.workflow import accounts, dispatch, settle
+from node.workflow import accounts, dispatch, queries, settle
 
 SECONDS, STOP_SECONDS = 30, 10
 PROVIDER = key("provider")
 HALF = Progress(1, 2, 0.5, 1.0, 2.0)
+CHECKPOINT = adapter_files([])[WEIGHTS]
 
 
 class GatedFineTuner(InstantFineTuner):
@@ -426,3 +428,59 @@ def test_work_that_cannot_be_read_is_removed(tmp_path: Path) -> None:
         (tmp_path / "job-1" / "job.json").write_bytes(content)
         assert list(work.unfinished({})) == []
         assert not (tmp_path / "job-1").exists()
+
+
+def leave(scene: Scene, epoch: int, weights: bytes) -> Path:
+    """What the running training leaves after an epoch."""
+    file = scene.work.folder / JOB / "training" / epoch_file(epoch)
+    file.write_bytes(weights)
+    return file
+
+
+def checkpoints(scene: Scene) -> list[int]:
+    return [each.epoch for each in queries.job(scene.world.node, None, JOB).checkpoints]
+
+
+async def test_checkpoints_are_handed_in_while_the_training_goes_on(scene: Scene) -> None:
+    working = asyncio.create_task(scene.run())
+    await until(scene.tuner.began.is_set)
+    for epoch in (1, 2):
+        left = leave(scene, epoch, CHECKPOINT)
+        await until(lambda left=left: not left.exists())
+    assert checkpoints(scene) == [1, 2]
+    assert scene.world.job().state is State.TRAINING
+    leave(scene, 3, CHECKPOINT)
+    scene.tuner.gate.set()
+    await working
+    assert checkpoints(scene) == [1, 2, 3]
+    assert scene.world.job().state is State.UPLOADED
+
+
+async def test_a_checkpoint_that_is_refused_is_the_last_one_and_endangers_nothing(scene: Scene) -> None:
+    working = asyncio.create_task(scene.run())
+    await until(scene.tuner.began.is_set)
+    leave(scene, 1, b"no adapter")
+    leave(scene, 2, CHECKPOINT)
+    scene.tuner.gate.set()
+    await working
+    assert checkpoints(scene) == []
+    assert scene.world.job().state is State.UPLOADED
+    with scene.world.node.units(read_only=True) as unit:
+        assert unit.uploads.bytes_of(PROVIDER.public.key_id) == 0
+
+
+async def test_a_finished_training_waits_for_its_last_checkpoint_no_longer_than_it_may(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "LAST_CHECKPOINT_SECONDS", 0.2)
+    monkeypatch.setattr(transfer, "GIVE_UP_SECONDS", 0.2)
+    working = asyncio.create_task(scene.run())
+    await until(scene.tuner.began.is_set)
+    await scene.stop()
+    leave(scene, 1, CHECKPOINT)
+    scene.tuner.gate.set()
+    await until(lambda: "commits" in scene.told.doing)
+    await scene.start()
+    await working
+    assert checkpoints(scene) == []
+    assert scene.world.job().state is State.UPLOADED

@@ -84,7 +84,7 @@ def test_a_faster_provider_takes_whatever_a_slower_one_takes(speed: float, token
 
 def test_a_job_whose_files_have_no_room_is_refused() -> None:
     assert "64 MiB of the disk are free" in told(replace(MEANS, free_bytes=2**26))
-    assert "may need 764 MiB" in told(replace(MEANS, free_bytes=2**26), adapter_bytes=100 * 2**20)
+    assert "may need 1,164 MiB" in told(replace(MEANS, free_bytes=2**26), adapter_bytes=100 * 2**20)
 
 
 @pytest.mark.parametrize("available_minor", [0, MONEY.stake_minor - 1])
