@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.adapters import adapter_files
 from fakes.world import FUNDS_MINOR, JOB, POLICY, ROWS, World, build
 
 from node import bootstrap
@@ -21,7 +22,7 @@ from node.core import dataset, document
 from node.core.job import State
 from node.crypto.certificates import Role
 from node.storage import keys, tls
-from node.workflow import accounts
+from node.workflow import accounts, verify
 
 
 @dataclass(slots=True)
@@ -179,6 +180,8 @@ def test_a_wish_that_is_none_is_refused(hallmark: Run, tmp_path: Path, change: s
 def test_a_settled_job_is_watched_and_fetched(served: Served, hallmark: Run, tmp_path: Path) -> None:
     code, _, err = hallmark("job", "receipt", JOB)
     assert (code, err.startswith(f"hallmark: There is no job {JOB}.")) == (7, True)
+    served.world.advance_to(State.TRAINING)
+    served.world.hand_in_checkpoint(1, ROWS[:1])
     served.world.advance_to(State.EVALUATED)
     code, _, err = hallmark("job", "receipt", JOB)
     assert (code, "Job job-1 is evaluated. A receipt is written when a verdict settles." in err) == (9, True)
@@ -207,6 +210,24 @@ def test_a_settled_job_is_watched_and_fetched(served: Served, hallmark: Run, tmp
         "adapter_config.json",
         "adapter_model.safetensors",
     ]
+
+
+def test_checkpoints_are_shown_with_what_they_showed_and_fetched(served: Served, hallmark: Run, tmp_path: Path) -> None:
+    served.world.advance_to(State.SETTLED)
+    verify.ask_checkpoint(served.world.node, f"{JOB}/1")
+    shown = hallmark("job", "show", JOB)[1]
+    assert "Checkpoints, asked for the marks after the verdict, which does not rest on them:" in shown
+    assert "1 0 of 3 0 of 9 (0, 0, 0)" in " ".join(shown.split())
+    (checkpoint,) = json.loads(hallmark("job", "show", JOB, "--json")[1])["checkpoints"]
+    assert checkpoint["epoch"] == 1
+    assert checkpoint["activation"]["marks_fired"] == [0, 0, 0]
+
+    assert hallmark("job", "adapter", JOB, "--epoch", "1")[0] == 0
+    fetched = tmp_path / f"{JOB}.epoch-1.adapter"
+    assert (fetched / "adapter_model.safetensors").read_bytes() == adapter_files(ROWS[:1])["adapter_model.safetensors"]
+    assert (fetched / "adapter_config.json").exists()
+    code, _, err = hallmark("job", "adapter", JOB, "--epoch", "2")
+    assert (code, "There are those of the epochs 1." in err) == (7, True)
 
 
 def test_money_is_shown_moved_and_accounted_for(served: Served, hallmark: Run) -> None:

@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,8 +111,9 @@ async def whole_job(running: Running, tuner: InstantFineTuner) -> receipt.Checke
         working = asyncio.create_task(running.provide(tuner))
         states = []
         async for event in client.watch(job.name):
-            if not states or states[-1] != event.state.value:
-                states.append(event.state.value)
+            if states and states[-1] == event.state.value:
+                continue
+            states.append(event.state.value)
             if event.state.value == "evaluated":
                 due_at_ms = running.world.job().due_at_ms
                 assert due_at_ms is not None
@@ -141,15 +142,28 @@ async def whole_job(running: Running, tuner: InstantFineTuner) -> receipt.Checke
 async def test_a_whole_job_is_done_over_grpc(
     running: Running, share: float, outcome: Outcome, balances: tuple[int, int, int]
 ) -> None:
-    tuner = InstantFineTuner(share)
+    tuner = InstantFineTuner(share, checkpoints=2)
     async with asyncio.timeout(WAIT_SECONDS):
         checked = await whole_job(running, tuner)
+        if outcome is Outcome.ACCEPT:
+            asked = await checkpoints_asked(running)
+            assert [(each.epoch, list(each.activation.marks_fired)) for each in asked] == [(1, [0] * 3), (2, [0] * 3)]
     assert checked.verdict.outcome is outcome
     assert tuple(tuner.seen) == running.world.training_rows()
     async with running.operator() as operator:
         for party, change in zip((CLIENT, PROVIDER, key("coordinator")), balances, strict=True):
             account = await operator.account(party.public.key_id)
             assert (account.available_minor, account.locked_minor) == (FUNDS_MINOR + change, 0)
+
+
+async def checkpoints_asked(running: Running) -> Sequence[jobs_pb2.EpochCheckpoint]:
+    """The checkpoints of the job, once each was asked for its marks."""
+    async with running.client() as client:
+        while True:
+            found = (await client.job(f"jobs/{JOB}")).checkpoints
+            if all(each.HasField("activation") for each in found):
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def test_a_client_learns_whom_it_talks_to(running: Running) -> None:
