@@ -55,4 +55,7 @@ for epoch in range(first_epoch, spec["epochs"]):
     adapter = {name: each for name, each in model.state_dict().items() if "lora_" in name}
     torch.save({"lora": adapter, "optimiser": optimiser.state_dict(), "epochs": epoch + 1}, saved.with_suffix(".new"))
     saved.with_suffix(".new").replace(saved)
+    if epoch + 1 < spec["epochs"]:
+        model.save_pretrained(folder / "epoch")
+        (folder / "epoch" / "adapter_model.safetensors").replace(folder / f"epoch-{epoch + 1}.safetensors")
 model.save_pretrained(folder / "adapter")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.core.adapter import FILES
+from node.core.adapter import FILES, epoch_file
 from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.models.base import BaseModel
@@ -29,3 +29,5 @@ def test_an_operators_own_trainer_learns_and_its_adapter_passes_the_gate(tiny_ll
     assert reports[-1].loss < reports[0].loss
     gate = FolderAdapters(tmp_path / "gate", tiny_llama)
     gate.check({name: tmp_path / name for name in FILES}, SPEC)
+    for epoch in range(1, SPEC.epochs):
+        gate.check(gate.completed(tmp_path / epoch_file(epoch), SPEC), SPEC)
