@@ -364,7 +364,8 @@ def _require_funds(key_id: str, figures: Quote) -> None:
 def _print_quote(offer: Offer, figures: Quote) -> None:
     """What is about to be signed, told by the offer itself; the figures only count."""
     money, policy, training = offer.money, offer.policy, offer.training
-    needed = f"{policy.accept_at} {policy.deciding_test.value}{', and the pairs' if policy.pairs_decide else ''}"
+    pairs = f", and {policy.pairs_needed} pairs won" if policy.pairs_needed else ""
+    needed = f"{policy.accept_at} {policy.deciding_test.value}{pairs}"
     typer.echo(f"Job {offer.link.job} over {figures.row_count:,} rows:")
     typer.echo(
         f"  price             {money.price_minor:,} {money.token}; the provider stakes {money.stake_minor:,}, "

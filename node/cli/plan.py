@@ -142,9 +142,10 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
         "guessing", f"reaches ACCEPT with {_percent(plan.log_guessed)} at most, {policy.attempts} draws counted"
     )
     if pairs:
-        won = f"{pairs.design.needed} of {pairs.design.trials} won say the same by themselves"
         facts.add_row(
-            "held-out pairs", f"{won}; an honest provider wins fewer with {_percent(pairs.log_missed)} at most"
+            "held-out pairs",
+            f"{policy.pairs}, {policy.pairs / targets.rows:.2%} of the data; ACCEPT needs {policy.pairs_needed} won; "
+            f"an honest provider misses it with {_percent(pairs.log_missed)} at most",
         )
     else:
         facts.add_row(
@@ -162,18 +163,16 @@ def _show(plan: Plan, targets: Targets, measured: Profile, tokens_per_row: float
     )
 
     cheats = Table(box=SIMPLE_HEAD, title="Cheats by compute, each with its best mix: at most")
-    for name in ("compute", "rows", "epochs", "a group fires", "passes"):
+    deciding, trial = (pairs, "a pair is won") if pairs else (groups, "a group fires")
+    for name in ("compute", "rows", "epochs", trial, "passes"):
         cheats.add_column(name, justify="right", no_wrap=True)
-    if pairs:
-        cheats.add_column("passes pairs", justify="right", no_wrap=True)
-    for at, each in enumerate(groups.passing):
+    for each in deciding.passing:
         cheats.add_row(
             f"{each.share:.0%}",
             f"{each.mix.rows:,}",
             str(each.mix.epochs),
             f"{each.mix.chance:.1%}",
             _percent(each.log_p),
-            *([_percent(pairs.passing[at].log_p)] if pairs else []),
         )
     console = Console(highlight=False, markup=False)
     console.print(facts)

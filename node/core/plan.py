@@ -3,8 +3,10 @@
 Everything is reckoned with the profile's unfavourable limits: an honest provider learns as little, a cheat as much as
 was not excluded. The cheat spends its share of the honest compute on whichever random share of the rows, for a whole
 number of epochs, gets it furthest. Other learning rates, rows repeated unequally, attacks that find marks, and
-controls that fire are outside of this reckoning. Groups decide in every policy planned here, never positions. Knows
-nothing of how a profile was measured.
+controls that fire are outside of this reckoning. Groups decide in every policy planned here, never positions.
+
+Where held-out pairs can stop the cheat, they do, for no search finds them; groups then have guessing alone to rule out,
+which takes few. Otherwise groups do both. Knows nothing of how a profile was measured.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ class Instrument:
     Attributes:
         honest: each trial of an honest provider succeeds with at least this probability.
         log_missed: ln of the bound on an honest provider's missing `design.needed`.
-        caught: the cheat of the targets.
+        caught: the cheat of the targets; what stops it is the pairs, if there are any.
         passing: cheats of other shares.
     """
 
@@ -109,7 +111,7 @@ class Plan:
 
     Attributes:
         groups: the marks, as groups that fire.
-        pairs: held-out pairs for the same targets, a second instrument; None where the profile's pairs cannot tell.
+        pairs: held-out pairs, which stop the cheat; None where they cannot, and groups do.
         log_rejected: ln of the bound on an honest provider's being told REJECT.
         log_guessed: ln of the bound on guessing `accept_at` groups, every redraw that the policy allows counted.
     """
@@ -136,7 +138,7 @@ def verification_prompts(policy: Policy) -> int:
 def best_plan(targets: Targets, profile: Profile) -> Plan | None:
     """The policy with the fewest marks that meets the targets under the profile's limits; None if none does.
 
-    Held-out pairs come with it if they, too, meet the targets and leave room for the marks.
+    With pairs if they can stop the cheat and leave room for the marks: half of the false rejects is theirs.
     """
     wanted = pairs_instrument(targets, profile)
     for pairs in (wanted, None) if wanted else (None,):
@@ -190,11 +192,13 @@ def pairs_mix(profile: Profile, rows: int, compute: float) -> Mix:
 
 
 def pairs_instrument(targets: Targets, profile: Profile) -> Instrument | None:
-    """The fewest held-out pairs that meet the targets by themselves; None if none do."""
+    """The fewest held-out pairs that stop the cheat; None if none do."""
     return _instrument(
         targets,
         honest=profile.pair_won_at_least(targets.epochs),
         best_mix=lambda share: pairs_mix(profile, targets.rows, share * targets.epochs),
+        log_false_reject=math.log(targets.false_reject / 2),
+        stops_cheat=True,
         unguessable=lambda design: True,  # luck is in the mix
         most=min(MOST_PAIRS, targets.rows // ROWS_PER_PAIR),
     )
@@ -225,7 +229,9 @@ def _groups(targets: Targets, profile: Profile, dose: int, pairs: Instrument | N
         targets,
         honest=profile.group_fires_at_least(dose, dose, targets.epochs),
         best_mix=lambda share: groups_mix(profile, dose, targets.rows - held_back, share * targets.epochs),
-        unguessable=lambda design: _log_guessed(profile.policy, dose, design) <= log_alpha,
+        log_false_reject=math.log(targets.false_reject / (2 if pairs else 1)),
+        stops_cheat=pairs is None,
+        unguessable=lambda design: design.needed > 0 and _log_guessed(profile.policy, dose, design) <= log_alpha,
         most=min(
             most,
             targets.rows // (ROWS_PER_MARK * dose),
@@ -239,20 +245,20 @@ def _instrument(
     *,
     honest: float,
     best_mix: Callable[[float], Mix],
+    log_false_reject: float,
+    stops_cheat: bool,
     unguessable: Callable[[Design], bool],
     most: int,
 ) -> Instrument | None:
-    """The smallest design of at most `most` trials that meets the targets; None if none does."""
+    """The smallest design of at most `most` trials that does what it must; None if none does."""
     if most < 1:
         return None
     cheat = best_mix(targets.catch_share)
-    if cheat.chance >= honest:
-        return None
 
     def caught(design: Design) -> bool:
-        return _log_passes(design, cheat) <= math.log(targets.eps) and unguessable(design)
+        return unguessable(design) and (not stops_cheat or _log_passes(design, cheat) <= math.log(targets.eps))
 
-    design = power.least_design(honest, caught, log_false_reject=math.log(targets.false_reject), most=most)
+    design = power.least_design(honest, caught, log_false_reject=log_false_reject, most=most)
     if design is None:
         return None
     shown = ((share, best_mix(share)) for share in SHARES_SHOWN)
@@ -288,5 +294,5 @@ def _policy(targets: Targets, profile: Profile, dose: int, groups: Instrument, p
         reject_at=max(rare, default=0),
         log10_alpha=targets.log10_alpha,
         pairs=pairs.design.trials if pairs else 0,
-        pairs_decide=False,
+        pairs_needed=pairs.design.needed if pairs else 0,
     )

@@ -12,7 +12,6 @@ from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import count
 from typing import TypeAlias
 
 from node.errors import InvalidInput
@@ -27,6 +26,10 @@ CONTEXT_ROWS = 2
 MOST_GROUPS = 1000
 #: A phrase that needs more words is a dead end.
 MAX_WORDS = 64
+#: Level of the pairs' sign test, and of the lower bound on how many were trained on.
+PAIRS_ALPHA = 0.05
+#: Fewer are all won by luck more often than that.
+LEAST_PAIRS = 5
 
 
 class Drawing(StrEnum):
@@ -80,9 +83,9 @@ class Policy:
             one that appears everywhere. Honest models have learned their carriers by heart and were seen to show a
             signature on up to 23 % of them.
         pairs: n held-out pairs; each costs one row that is held back.
-        pairs_alpha_percent: level of the lower bound on how much was trained on.
-        pairs_decide: whether ACCEPT also needs the pairs' sign test at `pairs_alpha_percent`. Marks can be found by
-            whoever looks hard enough, the pairs of a secret coin cannot.
+        pairs_needed: ACCEPT needs so many pairs won, too; at least so many that luck wins them with PAIRS_ALPHA at
+            most. 0: they decide nothing. Marks can be found by whoever looks hard enough, the pairs of a secret coin
+            cannot: what skips half of the rows wins half of their pairs.
         least_isolation_cost_percent: the cheapest attack that isolates the marks must cost at least this share of
             honest training, or the gate refuses to commit. 1 refuses next to nothing, but measures; 0 switches the gate
             off. Every verdict says what it found.
@@ -107,8 +110,7 @@ class Policy:
     log10_alpha: int = -9
     control_limit_percent: int = 50
     pairs: int = 100
-    pairs_alpha_percent: int = 5
-    pairs_decide: bool = True
+    pairs_needed: int = 59
     least_isolation_cost_percent: int = 1
     attempts: int = 4
 
@@ -164,6 +166,11 @@ class Policy:
     def least_accept_at(self) -> int:
         """The least count whose p-value is at most alpha; one more than can be counted if there is none."""
         return _least_accept_at(self)
+
+    @property
+    def least_pairs_needed(self) -> int:
+        """The least count of pairs that luck wins with PAIRS_ALPHA at most; one more than there are if none."""
+        return coverage.least_wins(self.pairs, math.log(PAIRS_ALPHA))
 
     def least_rows(self) -> int:
         """The fewest rows that this policy can be planted in: carriers, pairs with twins, and context rows."""
@@ -227,8 +234,13 @@ def _faults(policy: Policy) -> Iterator[_Fault]:
     yield from _outside(policy, "accept_at", policy.least_accept_at, policy.countable)
     yield from _outside(policy, "reject_at", 0, policy.accept_at - 1)
     yield from _outside(policy, "control_limit_percent", 0, 100)
-    yield from _outside(policy, "pairs_alpha_percent", 1, 50)
-    yield from _outside(policy, "pairs", _least_pairs(policy), 100_000)
+    yield from _outside(policy, "pairs", LEAST_PAIRS if policy.pairs_needed else 0, 100_000)
+    if policy.pairs_needed and not policy.least_pairs_needed <= policy.pairs_needed <= policy.pairs:
+        yield _Fault(
+            "pairs_needed",
+            f"0, or between {policy.least_pairs_needed} and {policy.pairs}: luck wins fewer too often",
+            ({"pairs_needed": policy.least_pairs_needed}, {"pairs_needed": 0}),
+        )
     yield from _outside(policy, "least_isolation_cost_percent", 0, 100)
 
 
@@ -245,7 +257,7 @@ _REASONS = {
     "fire_at": ": more than half, so that no two guesses fit",
     "accept_at": ": fewer do not reach log10_alpha, more cannot be counted",
     "reject_at": ", below accept_at",
-    "pairs": ": if pairs decide, all won must reach pairs_alpha_percent",
+    "pairs": ": if any are needed, luck must not win them all too often",
 }
 
 
@@ -273,13 +285,6 @@ def _most_bits(policy: Policy) -> int:
     """What the longest phrase holds."""
     phrases: int = policy.candidates**MAX_WORDS
     return phrases.bit_length() - 1
-
-
-def _least_pairs(policy: Policy) -> int:
-    if not policy.pairs_decide:
-        return 0
-    log_alpha = math.log(policy.pairs_alpha_percent / 100)
-    return next(pairs for pairs in count(1) if coverage.sign_test(pairs, pairs) <= log_alpha)
 
 
 def _draft(policy: Policy, changes: Changes) -> Policy:

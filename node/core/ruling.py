@@ -73,4 +73,4 @@ def _deciding(policy: Policy, verdict: Verdict) -> tuple[Rule, int, int, int]:
     """The numbers that decided; log-likelihoods differ from one machine to the next, and so do numbers near a tie."""
     by_groups = policy.deciding_test is DecidingTest.GROUPS
     count = verdict.groups_fired if by_groups else verdict.positions_right
-    return verdict.rule, count, verdict.controls_fired, verdict.pairs_won if policy.pairs_decide else 0
+    return verdict.rule, count, verdict.controls_fired, verdict.pairs_won if policy.pairs_needed else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from node.core.plan import Mix, Targets, best_plan, doses, groups_mix, pairs_instrument
+from node.core.plan import Mix, Targets, best_plan, doses, groups_mix, pairs_instrument, pairs_mix
 from node.core.profile import Profile, limits
 from node.errors import InvalidInput
 
@@ -23,8 +23,7 @@ def unmet(targets: Targets, profile: Profile) -> InvalidInput:
     changes = list(_changes(targets, profile)) or list(_both(targets, profile))
     fix = f"What would do: {'; or '.join(changes)}." if changes else "Calibrate with more groups and longer trainings."
     return InvalidInput(
-        f"No policy meets these targets. {_reason(targets, profile)} {_by_pairs(targets, profile)}Measured: "
-        f"{profile.told}.",
+        f"No policy meets these targets. {_reason(targets, profile)} Measured: {profile.told}.",
         fix=fix,
         field="targets",
     )
@@ -37,23 +36,33 @@ def _reason(targets: Targets, profile: Profile) -> str:
             f"What an honest provider learns in {targets.epochs} epochs is not known: the shortest training measured "
             f"had {profile.epochs[0]} (`hallmark calibrate --epochs {targets.epochs}` would measure it)."
         )
-    told = [
-        (profile.group_fires_at_least(dose, dose, targets.epochs), dose, mix)
-        for dose in doses(profile)
-        if dose <= targets.rows
-        for mix in (groups_mix(profile, dose, targets.rows, targets.catch_share * targets.epochs),)
-    ]
-    if not told:
+    fitting = [dose for dose in doses(profile) if dose <= targets.rows]
+    if not fitting:
         return f"{targets.rows} rows hold no group of a dose that was measured."
-    honest, dose, mix = max(told, key=lambda each: each[0] - each[2].chance)
+    sure = {dose: profile.group_fires_at_least(dose, dose, targets.epochs) for dose in fitting}
+    if pairs_instrument(targets, profile):
+        return (
+            f"{max(sure.values()):.0%} of an honest provider's groups are sure to fire, too few to rule out guessing: "
+            "held-out pairs would stop the cheat."
+        )
+    compute = targets.catch_share * targets.epochs
+    mixes = {dose: groups_mix(profile, dose, targets.rows, compute) for dose in fitting}
+    dose = max(fitting, key=lambda each: sure[each] - mixes[each].chance)
+    honest, mix = sure[dose], mixes[dose]
     reason = (
         f"With {dose} marks a group, {honest:.0%} of an honest provider's groups are sure to fire; of a cheat's that "
         f"trains on {mix.rows / targets.rows:.0%} of the rows for {_epochs(mix.epochs)}, {mix.chance:.0%} cannot be "
         f"excluded{_because(profile, targets.rows, dose, mix)}"
     )
     if mix.chance < honest:
-        return f"{reason}. To tell these apart takes more groups than a quarter of the rows, or one policy, holds."
-    return f"{reason}."
+        reason += ". To tell these apart takes more groups than a quarter of the rows, or one policy, holds"
+    return f"{reason}. {_pairs_reason(targets, profile)}"
+
+
+def _pairs_reason(targets: Targets, profile: Profile) -> str:
+    honest = profile.pair_won_at_least(targets.epochs)
+    cheat = pairs_mix(profile, targets.rows, targets.catch_share * targets.epochs).chance
+    return f"Of held-out pairs the one is sure to win {honest:.0%}, the other may win {cheat:.0%}."
 
 
 def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
@@ -72,17 +81,6 @@ def _because(profile: Profile, rows: int, dose: int, mix: Mix) -> str:
 
 def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
-
-
-def _by_pairs(targets: Targets, profile: Profile) -> str:
-    """What a client can read from a verdict whose pairs it counts itself."""
-    pairs = pairs_instrument(targets, profile)
-    if pairs is None:
-        return ""
-    return (
-        f"Held-out pairs tell the two apart, though no policy asks for so many to be won: of {pairs.design.trials} an "
-        f"honest provider wins {pairs.design.needed} or more, the cheat hardly ever. "
-    )
 
 
 def _changes(targets: Targets, profile: Profile) -> Iterator[str]:

@@ -21,7 +21,7 @@ from node.core.activation import MICRONATS, activation, adapter_fires, base_fire
 from node.core.evidence import Answer, Evidence, ProbeObservation, PromptKind
 from node.core.manifest import Manifest
 from node.core.marks import Group
-from node.core.policy import DecidingTest, Drawing, Policy
+from node.core.policy import PAIRS_ALPHA, DecidingTest, Drawing, Policy
 from node.core.positions import right_positions
 from node.core.questions import questions
 from node.errors import IntegrityFailure
@@ -122,7 +122,7 @@ REASONS = {
     Rule.BETWEEN_THRESHOLDS: "more marks were shown than a rejection allows, fewer than an acceptance needs",
     Rule.CONTROLS_FIRED: "signatures appeared as readily without their trigger",
     Rule.BASE_MODEL_FIRED: "the base model by itself fires a group",
-    Rule.PAIRS_NOT_WON: "the marks were learned, but the held-out pairs do not show training on the data",
+    Rule.PAIRS_NOT_WON: "the marks were learned, but too few held-out pairs were won for a training on the data",
     Rule.ADAPTER_NOT_SHOWN_APPLIED: "it could not be shown that the engine applied the adapter",
 }
 
@@ -138,7 +138,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
        A group that the base model fires as well counts for nobody.
     3. Insane controls decide nothing, nor does a count that falls short while the base model fires a group:
        INCONCLUSIVE.
-    4. K >= K_accept (and the pairs, if they decide): ACCEPT. A policy's K_accept implies ln p <= ln alpha.
+    4. K >= K_accept, and as many pairs won as are needed: ACCEPT. A policy's K_accept implies ln p <= ln alpha.
     5. K <= K_reject and the adapter was really applied: REJECT.
     6. Otherwise INCONCLUSIVE, with the reason.
 
@@ -168,14 +168,13 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
     count = marks.groups_fired if by_groups else positions_right
     pairs_won = sum(pair.won for pair in evidence.pairs)
     pairs_log_p = coverage.sign_test(pairs_won, policy.pairs)
-    pairs_log_alpha = math.log(policy.pairs_alpha_percent / 100)
     applied = adapter_applied(evidence.probe)
     # 3 to 6
     if by_groups and count < policy.accept_at and max(marks.base_marks_fired) >= policy.fire_at:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.BASE_MODEL_FIRED
     elif controls_fired > control_limit:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.CONTROLS_FIRED
-    elif count >= policy.accept_at and policy.pairs_decide and pairs_log_p > pairs_log_alpha:
+    elif count >= policy.accept_at and pairs_won < policy.pairs_needed:
         outcome, rule = Outcome.INCONCLUSIVE, Rule.PAIRS_NOT_WON
     elif count >= policy.accept_at:
         outcome, rule = Outcome.ACCEPT, Rule.GROUPS_FIRED if by_groups else Rule.POSITIONS_RIGHT
@@ -201,7 +200,7 @@ def decide(policy: Policy, manifest: Manifest, evidence: Evidence) -> Verdict:
         pairs_won=pairs_won,
         pairs=policy.pairs,
         pairs_log_p_micronats=round(pairs_log_p * MICRONATS),
-        pairs_trained_at_least=coverage.lower_bound(pairs_won, policy.pairs, pairs_log_alpha),
+        pairs_trained_at_least=coverage.lower_bound(pairs_won, policy.pairs, math.log(PAIRS_ALPHA)),
         adapter_applied=applied,
         notes=(_stealth(policy, manifest),),
     )

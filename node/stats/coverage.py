@@ -18,6 +18,11 @@ def sign_test(wins: int, pairs: int) -> float:
     return binomial.log_sf(wins, pairs, -LN_2)
 
 
+def least_wins(pairs: int, log_alpha: float) -> int:
+    """The least count of wins with a p-value of at most alpha; pairs + 1 if all won have a greater one."""
+    return binomial.least_count(pairs, -LN_2, log_alpha)
+
+
 def lower_bound(wins: int, pairs: int, log_alpha: float) -> int:
     """At least this many of the pairs were trained on, wrong with probability at most alpha.
 

@@ -18,7 +18,7 @@ MARKED_SHARE = 0.005
 #: Where that share is less: fewer marks say nothing.
 LEAST_SHARED, LEAST_GROUPS, MARKS_PER_GROUP = 10, 2, 6
 #: Without pairs and gate, and with a level that two groups of short signatures reach: only how marks look counts here.
-_DEFAULT = Policy(pairs=0, pairs_decide=False, log10_alpha=-5, least_isolation_cost_percent=0)
+_DEFAULT = Policy(pairs=0, pairs_needed=0, log10_alpha=-5, least_isolation_cost_percent=0)
 _UNIFORM = replace(_DEFAULT, drawing=Drawing.UNIFORM, signature_bits=32, trigger_words=8)
 
 

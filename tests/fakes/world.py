@@ -85,7 +85,7 @@ POLICY = Policy(
     log10_alpha=-3,
     control_limit_percent=0,
     pairs=6,
-    pairs_decide=False,
+    pairs_needed=0,
     least_isolation_cost_percent=0,
 )
 MONEY = Money()

@@ -43,6 +43,7 @@ PLAN = dataclasses.replace(
         reject_at=0,
         log10_alpha=-3,
         pairs=10,
+        pairs_needed=9,
         least_isolation_cost_percent=0,
     ),
     training=TrainingSpec(

@@ -58,6 +58,7 @@ PLAN = Plan(
         accept_at=3,
         reject_at=1,
         pairs=40,
+        pairs_needed=32,
         least_isolation_cost_percent=0,
     ),
     training=TrainingSpec(),

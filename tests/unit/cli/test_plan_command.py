@@ -57,8 +57,8 @@ def test_programs_get_the_same_numbers_as_json(
     policy = document.from_json(Policy, told["policy"])
     assert told["marks_share"] == policy.marks / 10_000
     assert told["groups"]["trials"] == policy.groups
-    assert told["groups"]["cheats"][0]["log10_p_passes"] <= -6
-    assert told["pairs"]["trials"] == policy.pairs
+    assert told["pairs"]["cheats"][0]["log10_p_passes"] <= -6
+    assert (told["pairs"]["trials"], told["pairs"]["needed"]) == (policy.pairs, policy.pairs_needed)
     assert [cheat["share"] for cheat in told["groups"]["cheats"][1:]] == [
         percent / 100 for percent in range(10, 100, 10)
     ]

@@ -73,7 +73,7 @@ PARTS: dict[Any, st.SearchStrategy[Any]] = {
         drawing=st.sampled_from(Drawing),
         placement=st.sampled_from(Placement),
         attempts=st.integers(1, 9),
-        pairs_decide=st.booleans(),
+        pairs_needed=st.sampled_from([0, 59, 100]),
     ),
     TrainingSpec: st.builds(
         TrainingSpec,

@@ -24,7 +24,6 @@ from node.core.plan import (
     best_plan,
     extra_tokens,
     groups_mix,
-    pairs_mix,
     verification_prompts,
 )
 from node.core.policy import Policy
@@ -34,12 +33,15 @@ from node.core.training import TrainingSpec
 from node.core.unmet import unmet
 from node.errors import InvalidInput
 from node.marking.layout import draw_marked
+from node.stats import power
 
 SURE = invented(times=16)
+#: Pairs of which nothing is known can stop nobody.
+MARKS_ALONE = replace(SURE, pairs=())
 TARGETS = Targets(rows=10_000, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-6)
 
 
-def planned(targets: Targets, profile: Profile = SURE) -> Plan:
+def planned(targets: Targets, profile: Profile = MARKS_ALONE) -> Plan:
     found = best_plan(targets, profile)
     assert found is not None
     return found
@@ -74,13 +76,19 @@ def test_every_plan_accepts_the_honest_and_stops_the_cheat_and_the_guesser(targe
     policy = found.policy
     groups, needed = policy.groups, policy.accept_at
     honest = profile.group_fires_at_least(policy.marks_per_group, policy.marks_per_group, targets.epochs)
-    assert scipy.stats.binom.sf(needed - 1, groups, honest) >= 1 - targets.false_reject
+    won = profile.pair_won_at_least(targets.epochs)
+    missed = scipy.stats.binom.cdf(needed - 1, groups, honest)
+    missed += scipy.stats.binom.cdf(policy.pairs_needed - 1, policy.pairs, won)
+    assert missed <= targets.false_reject
     assert scipy.stats.binom.sf(needed - 1, groups, 2.0**-policy.guess_bits) * policy.attempts <= targets.eps
     sent = targets.rows - policy.pairs
     for epochs in range(1, 12):
         chosen = min(sent, math.ceil(targets.catch_share * targets.epochs * sent / epochs))
-        cheat = group_chance(profile, policy, sent, chosen, epochs)
-        assert scipy.stats.binom.sf(needed - 1, groups, cheat) <= targets.eps
+        cheat = scipy.stats.binom.sf(needed - 1, groups, group_chance(profile, policy, sent, chosen, epochs))
+        if found.pairs:
+            wins = power.chance_on_subset(sent, chosen, [0.5, profile.pair_won_at_most(epochs)])
+            cheat = min(cheat, scipy.stats.binom.sf(policy.pairs_needed - 1, policy.pairs, wins))
+        assert cheat <= targets.eps
     assert policy.least_rows() <= targets.rows
     assert 10.0**policy.log10_alpha <= targets.eps
     assert policy.fire_at > policy.marks_per_group / 2
@@ -159,23 +167,23 @@ def test_an_honest_provider_is_rejected_as_rarely_as_the_cheat_is_accepted() -> 
     assert math.exp(plan.log_rejected) == pytest.approx(rejected)
 
 
-def test_pairs_keep_the_same_promises() -> None:
-    targets = replace(TARGETS, catch_share=0.2, eps=0.01)
-    plan = planned(targets)
+def test_where_pairs_can_tell_they_stop_the_cheat_and_few_groups_rule_out_guessing() -> None:
+    plan = planned(TARGETS, SURE)
     assert plan.pairs is not None
-    n, wins = plan.pairs.design.trials, plan.pairs.design.needed
-    assert plan.policy.pairs == n
-    assert scipy.stats.binom.sf(wins - 1, n, SURE.pair_won_at_least(4)) >= 0.99
+    n, wins = plan.policy.pairs, plan.policy.pairs_needed
+    assert (n, wins) == (plan.pairs.design.trials, plan.pairs.design.needed)
+    assert scipy.stats.binom.cdf(wins - 1, n, SURE.pair_won_at_least(4)) <= 0.005
     for epochs in range(1, 12):
-        share = min(1.0, 0.8 / epochs)
+        share = min(1.0, 1.2 / epochs)
         chance = share * SURE.pair_won_at_most(epochs) + (1 - share) / 2
-        assert scipy.stats.binom.sf(wins - 1, n, chance) <= 0.01
+        assert scipy.stats.binom.sf(wins - 1, n, chance) <= 1e-6
+    assert plan.policy.marks < planned(TARGETS).policy.marks / 10
 
 
 def test_pairs_are_left_out_where_they_cannot_tell_or_leave_no_room() -> None:
-    plan = planned(replace(TARGETS, epochs=8, catch_share=0.4, eps=0.01), replace(SURE, pairs=()))
-    assert plan.pairs is None
-    assert plan.policy.pairs == 0
+    for plan in (planned(TARGETS), planned(replace(TARGETS, rows=2000), SURE)):
+        assert plan.pairs is None
+        assert plan.policy.pairs == plan.policy.pairs_needed == 0
 
 
 def test_a_mark_adds_its_trigger_its_signature_and_the_terminator() -> None:
@@ -225,12 +233,12 @@ def test_no_policy_marks_more_than_a_quarter_of_the_rows() -> None:
     targets = Targets(rows=800, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-4)
     policy = planned(targets).policy
     assert policy.marks == 162
-    assert best_plan(replace(targets, rows=4 * policy.marks - 1), SURE) is None
+    assert best_plan(replace(targets, rows=4 * policy.marks - 1), MARKS_ALONE) is None
 
 
 def test_a_cheat_whose_length_of_training_was_not_measured_is_taken_to_learn_as_much_as_from_a_longer_one() -> None:
     longer = replace(SURE, groups=tuple(cell for cell in SURE.groups if cell.epochs >= 4))
-    told = refusal(replace(TARGETS, catch_share=0.25), longer)
+    told = refusal(replace(TARGETS, catch_share=0.25), replace(longer, pairs=()))
     assert "trains on 100% of the rows for 1 epoch, " in told
     assert "fired after 4 epochs, so that 100% may (nothing was measured after 1 epoch)" in told
 
@@ -256,17 +264,11 @@ def test_where_no_single_change_would_do_two_are_named() -> None:
         assert not best_plan(replace(changed, catch_share=changed.catch_share + 0.05), SURE)
 
 
-def test_where_groups_cannot_tell_but_pairs_can_their_number_is_named() -> None:
-    targets = Targets(rows=10_000, epochs=4, false_reject=0.01, catch_share=0.3, eps=1e-6)
-    one_group = tuple(cell for cell in SURE.groups if cell.marks == 2)
-    named = re.search(
-        r"of (\d+) an honest provider wins (\d+) or more", refusal(targets, replace(SURE, groups=one_group))
-    )
-    assert named
-    pairs, won = (int(each) for each in named.groups())
-    assert scipy.stats.binom.sf(won - 1, pairs, SURE.pair_won_at_least(4)) >= 0.99
-    assert scipy.stats.binom.sf(won - 1, pairs, pairs_mix(SURE, 10_000, 1.2).chance) <= 1e-6
-    assert "Held-out pairs" not in refusal(targets, replace(SURE, groups=one_group, pairs=()))
+def test_where_pairs_would_stop_the_cheat_but_groups_cannot_rule_out_guessing_that_is_the_reason() -> None:
+    seldom = tuple(replace(cell, fired=cell.groups // 100) for cell in SURE.groups)
+    told = refusal(replace(TARGETS, rows=2600), replace(SURE, groups=seldom))
+    assert "of an honest provider's groups are sure to fire, too few to rule out guessing" in told
+    assert "held-out pairs would stop the cheat" in told
 
 
 def test_the_measurement_that_lets_the_cheat_pass_is_quoted() -> None:

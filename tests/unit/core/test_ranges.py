@@ -21,9 +21,9 @@ from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import IntegrityFailure, InvalidInput
 
-POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, pairs_decide=False)
+POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, pairs_needed=0)
 TRAINING, MONEY, DEADLINES = TrainingSpec(), Money(), Deadlines()
-COIN_POLICY = replace(POLICY, pairs_decide=True)
+COIN_POLICY = replace(POLICY, pairs_needed=59)
 BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=80)
 
 #: (a good value, field, the least and the largest that still are good)
@@ -46,8 +46,8 @@ BORDERS: list[tuple[Any, str, int, int]] = [
     (replace(POLICY, accept_at=10), "log10_alpha", -95, -1),  # 320 bits less what 4 redraws give away
     (POLICY, "control_limit_percent", 0, 100),
     (POLICY, "pairs", 0, 100_000),
-    (COIN_POLICY, "pairs", 5, 100_000),
-    (POLICY, "pairs_alpha_percent", 1, 50),
+    (COIN_POLICY, "pairs_needed", 59, 100),
+    (replace(COIN_POLICY, pairs=5, pairs_needed=5), "pairs", 5, 5),
     (POLICY, "least_isolation_cost_percent", 0, 100),
     (POLICY, "attempts", 1, 1000),
     (TRAINING, "epochs", 1, 100),
@@ -106,8 +106,7 @@ anything = st.fixed_dictionaries(
         "log10_alpha": st.integers(-200, 1) | st.integers(-10_100, -9_900),
         "control_limit_percent": st.integers(-1, 101),
         "pairs": st.integers(-1, 8),
-        "pairs_alpha_percent": st.integers(0, 51),
-        "pairs_decide": st.booleans(),
+        "pairs_needed": st.integers(-1, 9),
         "least_isolation_cost_percent": st.integers(-1, 101),
         "attempts": st.integers(0, 1100),
     }
@@ -156,12 +155,19 @@ def test_what_may_be_accepted_is_the_least_count_that_is_not_guessed(
     assert policy.least_accept_at == next(count for count, tail in enumerate(tails) if tail <= 10.0**log10_alpha)
 
 
-@pytest.mark.parametrize(("percent", "pairs"), [(50, 1), (25, 2), (24, 3), (5, 5), (1, 7)])
-def test_pairs_that_could_not_win_enough_to_decide_are_refused_with_how_many_could(percent: int, pairs: int) -> None:
-    policy = replace(COIN_POLICY, pairs_alpha_percent=percent, pairs=pairs)
-    with pytest.raises(InvalidInput, match=f"Nearest that works: pairs {pairs}."):
-        replace(policy, pairs=pairs - 1)
-    assert replace(policy, pairs=pairs - 1, pairs_decide=False).pairs == pairs - 1
+def test_pairs_that_luck_could_win_all_are_refused_unless_none_is_needed() -> None:
+    with pytest.raises(InvalidInput, match="pairs is 4; it must be between 5 and 100000"):
+        replace(COIN_POLICY, pairs=4)
+    assert replace(COIN_POLICY, pairs=4, pairs_needed=0).pairs == 4
+
+
+@pytest.mark.parametrize("pairs", [5, 6, 10, 40, 100])
+def test_at_least_so_many_pairs_are_needed_that_luck_rarely_wins_them(pairs: int) -> None:
+    least = next(won for won in range(pairs + 1) if scipy.stats.binom.sf(won - 1, pairs, 0.5) <= 0.05)
+    assert replace(COIN_POLICY, pairs=pairs, pairs_needed=least).least_pairs_needed == least
+    for wrong in (least - 1, pairs + 1):
+        with pytest.raises(InvalidInput, match=f"Nearest that works: pairs_needed {least}; or pairs_needed 0."):
+            replace(COIN_POLICY, pairs=pairs, pairs_needed=wrong)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +258,7 @@ def test_a_row_changes_by_its_parts() -> None:
         ("placement", 1, r"At \$\.placement: expected one of end, anywhere, found int"),
         ("deciding_test", None, r"At \$\.deciding_test: expected one of groups, positions, found NoneType"),
         ("groups", "10", r"At \$\.groups: expected int, found str"),
-        ("pairs_decide", 1, r"At \$\.pairs_decide: expected bool, found int"),
+        ("pairs_needed", True, r"At \$\.pairs_needed: expected int, found bool"),
         ("fire_at", 3, r"At \$: Policy value fire_at is 3; .* Nearest that works: fire_at 4\."),
     ],
 )

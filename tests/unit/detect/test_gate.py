@@ -69,7 +69,7 @@ def test_an_unmarked_row_of_a_sample_stands_for_several() -> None:
 
 
 ROWS = [Row(row.messages[1:]) for row in standard_library_rows()[:600]]
-PHRASES: dict[str, Any] = {"drawing": Drawing.UNIFORM, "signature_bits": 32, "pairs_decide": False}
+PHRASES: dict[str, Any] = {"drawing": Drawing.UNIFORM, "signature_bits": 32, "pairs_needed": 0}
 POLICY = Policy(groups=3, marks_per_group=6, fire_at=4, accept_at=2, reject_at=0, pairs=0, **PHRASES)
 
 
