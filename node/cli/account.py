@@ -35,7 +35,7 @@ def show(
     coordinator: options.Coordinator = None,
     as_json: options.Json = False,
 ) -> None:
-    """What an account has, and how much of it is locked in jobs.
+    """What an account has, and what is locked in which job until that ends.
 
     Example: hallmark account show
     """
@@ -53,8 +53,6 @@ def transfers(
     as_json: options.Json = False,
 ) -> None:
     """The newest transfers from and to an account; --json has every digit of the keys.
-
-    What stands in brackets was set aside, or freed again: no money moved.
 
     Example: hallmark account transfers --limit 10
     """
@@ -142,7 +140,10 @@ def _unique() -> str:
 def _print(account: Account, as_json: bool) -> None:
     if as_json:
         return party.print_json(party.plain(account))
-    return typer.echo(
+    typer.echo(
         f"{account.name.removeprefix('accounts/')}: {account.available_minor:,} {account.token} available, "
         f"{account.locked_minor:,} locked"
     )
+    for each in account.locked:
+        typer.echo(f"  {each.amount_minor:,} in {each.job.removeprefix('jobs/')}")
+    return None

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 _PIPED_COLUMNS = 100
+_UNMOVED = {"pending": " set aside", "void": " freed"}
 _DIGEST = re.compile(r"(?:ed25519:|sha256:)?\b([0-9a-f]{8})[0-9a-f]{8,}\b")
 
 
@@ -33,9 +34,8 @@ def shortened(text: str) -> str:
 
 
 def amount(minor: int, token: str, phase: str) -> str:
-    """What a transfer moves; in brackets if it only sets money aside, or frees it, and none moved."""
-    told = f"{minor:,} {token}"
-    return f"({told})" if phase in ("pending", "void") else told
+    """What a transfer moves, or only sets aside, or frees again."""
+    return f"{minor:,} {token}{_UNMOVED.get(phase, '')}"
 
 
 def moment(milliseconds: int) -> str:

@@ -8,7 +8,7 @@ answer. Calls raise `InvalidInput`, `NotFound`, `PermissionRefused` or `Conflict
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -179,6 +179,9 @@ class Escrow(Protocol):
 
     def account(self, account: str, token: str) -> EscrowAccount:
         """One account, e.g. `party:<id>`; one that was never used is empty."""
+
+    def locked(self, party: str, token: str, job_ids: Collection[str]) -> Mapping[str, int]:
+        """What a party has set aside for, or put into, each of these jobs, none of which has ended; in minor units."""
 
     def accounts(self) -> Sequence[EscrowAccount]:
         """Every account, by name."""

@@ -75,6 +75,10 @@ class Jobs(Protocol):
         """All jobs in these states, oldest first."""
         ...
 
+    def unfinished_of(self, party: str) -> list[str]:
+        """Ids of the jobs that have not ended and whose client or provider this is."""
+        ...
+
     def overdue(self, now_ms: int) -> list[Job]:
         """Every job whose deadline has passed, the most overdue first."""
         ...

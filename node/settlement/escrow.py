@@ -7,16 +7,18 @@ Knows how to translate and to store; every rule is the contract's.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select
+from sqlalchemy import Connection, Select, bindparam, case, func, or_, select
 
 from contracts_sim import Amount, Call, Contract, FaultCheck, Role, Terms, Verdict, nothing_is_proven
 from contracts_sim import State as JobState
 from contracts_sim.errors import EscrowError
 from contracts_sim.events import Event, facts
+from contracts_sim.ledger import Phase
 from contracts_sim.ledger import escrow as job_account
+from contracts_sim.ledger import party as party_account
 from contracts_sim.table import STATUS
 from node.core.job import Actor
 from node.core.verdict import Outcome
@@ -34,11 +36,27 @@ from node.ports.escrow import (
 from node.settlement import rows, schema
 from node.settlement.refusals import translate, translated
 from node.settlement.sql_state import SqlState
-from node.sql.statements import Query, Row
+from node.sql.statements import Query, Read, Row
 
 _KEY = (schema.accounts.c.account, schema.accounts.c.token)
 _ACCOUNTS = Query(select(schema.accounts).order_by(*_KEY))
 _ACCOUNT = Query(select(schema.accounts).where(_KEY[0] == bindparam("of_account"), _KEY[1] == bindparam("in_token")))
+_TRANSFERS = schema.transfers.c
+_LOCKED = Read(
+    select(
+        _TRANSFERS.credit,
+        func.sum(
+            case(
+                {Phase.PENDING.value: _TRANSFERS.amount_minor, Phase.DIRECT.value: _TRANSFERS.amount_minor},
+                value=_TRANSFERS.phase,
+                else_=0,  # posted: it was set aside before
+            )
+        ).label("minor"),
+    )
+    .where(_TRANSFERS.debit == bindparam("of_account"), _TRANSFERS.token == bindparam("in_token"))
+    .group_by(_TRANSFERS.credit),
+    _TRANSFERS.credit,
+)
 
 ROLES = {
     Actor.CLIENT: Role.CLIENT,
@@ -166,6 +184,11 @@ class ContractEscrow:
     def account(self, account: str, token: str) -> EscrowAccount:
         row = _ACCOUNT.first(self._connection, of_account=account, in_token=token)
         return _account(row) if row else EscrowAccount(account, token, 0, 0)
+
+    def locked(self, party: str, token: str, job_ids: Collection[str]) -> Mapping[str, int]:
+        accounts = {job_account(job_id): job_id for job_id in job_ids}
+        found = _LOCKED.run(self._connection, accounts, of_account=party_account(party), in_token=token)
+        return {accounts[row["credit"]]: int(row["minor"]) for row in found}
 
     def accounts(self) -> Sequence[EscrowAccount]:
         return [_account(row) for row in _ACCOUNTS.all(self._connection)]

@@ -8,11 +8,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select, true, union_all, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, select, true, union_all, update
 from sqlalchemy import bindparam as given
 
 from node.core import document
-from node.core.job import Deadlines, Job, State
+from node.core.job import SILENCE, Deadlines, Job, State
 from node.core.verdict import Outcome
 from node.crypto.digest import Digest
 from node.errors import Conflict, InvalidInput, NotFound
@@ -41,6 +41,12 @@ _PARTIES = Query(
 _COMMITTED = select(messages.c.job).where(messages.c.job == jobs.c.id, messages.c.sequence == 1).exists()
 _USES = Query(
     select(jobs.c.id).where(jobs.c.data_set == given("rows"), jobs.c.id != given("this"), _COMMITTED).limit(1)
+)
+_UNFINISHED = or_(*(jobs.c.state == state.value for state in SILENCE))
+_UNFINISHED_OF = Query(
+    union_all(
+        *(select(jobs.c.id).where(role == given("party"), _UNFINISHED) for role in (jobs.c.client, jobs.c.provider))
+    )
 )
 _OVERDUE = Query(select(jobs).where(jobs.c.due_at_ms <= given("now_ms")).order_by(jobs.c.due_at_ms))
 
@@ -112,6 +118,9 @@ class SqlJobs:
 
     def in_states(self, states: Sequence[State]) -> list[Job]:
         return self._list(select(jobs).where(jobs.c.state.in_([s.value for s in states])).order_by(jobs.c.number))
+
+    def unfinished_of(self, party: str) -> list[str]:
+        return [row["id"] for row in _UNFINISHED_OF.all(self._connection, party=party)]
 
     def overdue(self, now_ms: int) -> list[Job]:
         return [_job(row) for row in _OVERDUE.all(self._connection, now_ms=now_ms)]

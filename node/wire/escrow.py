@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from node.ports.escrow import EscrowAccount, EscrowTransfer
+from node.ports.escrow import EscrowTransfer
 from node.wire.hallmark.v1 import escrow_pb2
 from node.wire.translate import id_of, time_to_wire
+from node.workflow.accounts import Funds
 
 
-def account_to_wire(party: str, account: EscrowAccount) -> escrow_pb2.Account:
+def account_to_wire(party: str, funds: Funds) -> escrow_pb2.Account:
+    account, locked = funds.account, funds.locked_minor
     return escrow_pb2.Account(
         name=f"accounts/{party}",
         token=account.token,
         available_minor=account.available_minor,
-        locked_minor=account.held_minor,
+        locked_minor=sum(locked.values()),
+        locked=[
+            escrow_pb2.Locked(job=f"jobs/{job_id}", amount_minor=minor) for job_id, minor in sorted(locked.items())
+        ],
     )
 
 

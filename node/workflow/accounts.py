@@ -5,11 +5,14 @@ A viewer is a key id, or None for the operator, who sees every account.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from node.core.job import SILENCE
 from node.crypto.signing import is_key_id
 from node.errors import InvalidInput, NotFound
 from node.ports.escrow import EscrowAccount, EscrowCall, EscrowTransfer
+from node.ports.unit_of_work import UnitOfWork
 from node.workflow.node import Node
 
 #: Far below what an account can hold: nobody shall fill another party's account until no payment fits into it.
@@ -18,11 +21,19 @@ MAX_BALANCE_MINOR = 10**15
 MOST_CHARACTERS = 128
 
 
-def account(node: Node, viewer: str | None, party: str) -> EscrowAccount:
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What a party has: in its account, and by job id in jobs that have not ended, in minor units."""
+
+    account: EscrowAccount
+    locked_minor: Mapping[str, int]
+
+
+def account(node: Node, viewer: str | None, party: str) -> Funds:
     """What a party has. Raises NotFound for somebody else's account."""
     _require_own(viewer, party)
     with node.units(read_only=True) as unit:
-        return unit.escrow.account(f"party:{party}", node.tariff.token)
+        return _funds(node, unit, party)
 
 
 def transfers(
@@ -34,7 +45,7 @@ def transfers(
         return unit.escrow.newest_transfers(f"party:{party}", before=before, limit=limit)
 
 
-def deposit(node: Node, party: str, request_id: str, amount_minor: int) -> EscrowAccount:
+def deposit(node: Node, party: str, request_id: str, amount_minor: int) -> Funds:
     """Credits a party from outside the simulation, once per request id.
 
     Raises:
@@ -50,14 +61,14 @@ def deposit(node: Node, party: str, request_id: str, amount_minor: int) -> Escro
     with node.units() as unit:
         call = _call(node, party, "deposit", request_id)
         unit.escrow.deposit(call, node.tariff.token, amount_minor)
-        after = unit.escrow.account(f"party:{party}", node.tariff.token)
-        if after.balance_minor > MAX_BALANCE_MINOR:
+        after = _funds(node, unit, party)
+        if after.account.balance_minor > MAX_BALANCE_MINOR:
             raise InvalidInput(f"An account is filled up to {MAX_BALANCE_MINOR} only.", field="amount_minor")
         unit.commit()
         return after
 
 
-def withdraw(node: Node, party: str, request_id: str, amount_minor: int) -> EscrowAccount:
+def withdraw(node: Node, party: str, request_id: str, amount_minor: int) -> Funds:
     """Pays a party out what it has available, once per request id.
 
     Raises:
@@ -66,8 +77,18 @@ def withdraw(node: Node, party: str, request_id: str, amount_minor: int) -> Escr
     """
     with node.units() as unit:
         unit.escrow.withdraw(_call(node, party, "withdraw", request_id), node.tariff.token, amount_minor)
+        after = _funds(node, unit, party)
         unit.commit()
-        return unit.escrow.account(f"party:{party}", node.tariff.token)
+        return after
+
+
+def _funds(node: Node, unit: UnitOfWork, party: str) -> Funds:
+    if party == node.key.public.key_id:
+        jobs = [job.id for job in unit.jobs.in_states(tuple(SILENCE))]
+    else:
+        jobs = unit.jobs.unfinished_of(party)
+    token = node.tariff.token
+    return Funds(unit.escrow.account(f"party:{party}", token), unit.escrow.locked(party, token, jobs))
 
 
 def _require_own(viewer: str | None, party: str) -> None:

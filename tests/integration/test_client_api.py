@@ -182,7 +182,9 @@ async def test_a_quote_is_signed_placed_and_cancelled(running: Running) -> None:
             7_000,
             f"datasets/{offer.dataset}",
         )
-        assert (await client.account()).locked_minor == 7_000
+        account = await client.account()
+        assert account.locked_minor == 7_000
+        assert [(each.job, each.amount_minor) for each in account.locked] == [(placed.name, 7_000)]
         for act in (other.job, other.cancel_job, other.receipt):
             with pytest.raises(NotFound):
                 await act(placed.name)

@@ -231,7 +231,7 @@ def test_checkpoints_are_shown_with_what_they_showed_and_fetched(served: Served,
 
 
 def test_money_is_shown_moved_and_accounted_for(served: Served, hallmark: Run) -> None:
-    before = accounts.account(served.world.node, None, served.me).available_minor
+    before = accounts.account(served.world.node, None, served.me).account.available_minor
     assert hallmark("account", "deposit", served.me, "500", "--request-id", "r")[0] == 0
     again = json.loads(hallmark("account", "deposit", served.me, "500", "--request-id", "r", "--json")[1])
     assert again["available_minor"] == str(before + 500)

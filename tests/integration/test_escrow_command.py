@@ -55,7 +55,7 @@ def test_transfers_are_the_ledger_or_a_part_of_it(url):
     assert [each["reason"] for each in everything] == ["Deposited", "HoldPlaced"]
     assert json.loads(shown("transfers", "--database", url, "--job", "job-1", "--json")) == everything[1:]
     assert json.loads(shown("transfers", "--database", url, "--account", "external", "--json")) == everything[:1]
-    assert "(1,000 CREDIT) HoldPlaced" in " ".join(shown("transfers", "--database", url).split())
+    assert "1,000 CREDIT set aside HoldPlaced" in " ".join(shown("transfers", "--database", url).split())
 
 
 def test_a_jobs_history_is_its_calls_and_transfers(url):

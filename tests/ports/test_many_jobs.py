@@ -125,6 +125,8 @@ CALLS: dict[str, Callable[[UnitOfWork], object]] = {
     "save": lambda unit: unit.jobs.save(JOBS[0], replace(JOBS[0], due_at_ms=5)),
     "outcome": lambda unit: unit.jobs.record_outcome(JOB, Outcome.ACCEPT),
     "in states": lambda unit: unit.jobs.in_states([State.TRAINING, State.COMMITTED]),
+    "unfinished": lambda unit: unit.jobs.unfinished_of("client-2"),
+    "locked": lambda unit: unit.escrow.locked("a", "CREDIT", [JOB, "job-2"]),
     "overdue": lambda unit: unit.jobs.overdue(5),
     "open": lambda unit: unit.jobs.open_for([DATA], 5, declined=["x"], least_price_minor_per_1000_tokens=1),
     "used before": lambda unit: unit.jobs.used_before(DATA, other_than=JOB),
@@ -171,6 +173,7 @@ PAGES = [
 ]
 FREE = {
     "in states": "what it sorts is what it returns",
+    "locked": "it sorts what one party has put into the jobs that were asked for",
     "money": "it sorts the few transactions of one job",
     "record": "it sorts no more rows than it counts: one for each way to end",
 }

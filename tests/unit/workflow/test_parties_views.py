@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from fakes.adapters import adapter_files
-from fakes.world import FUNDS_MINOR, JOB, World, key
+from fakes.world import FUNDS_MINOR, JOB, MONEY, World, key
 
 from node.core.adapter import FILES, adapter_digest
 from node.core.events import Progress
@@ -116,13 +116,32 @@ def test_only_the_client_cancels(world: World) -> None:
 def test_an_account_is_shown_to_its_party_and_the_operator(world: World) -> None:
     me = world.client.public.key_id
     for viewer in (me, None):
-        assert accounts.account(world.node, viewer, me).available_minor == FUNDS_MINOR
+        assert accounts.account(world.node, viewer, me).account.available_minor == FUNDS_MINOR
         (funds,) = accounts.transfers(world.node, viewer, me, before=None, limit=10)
         assert (funds.credit, funds.amount_minor) == (f"party:{me}", FUNDS_MINOR)
     with pytest.raises(NotFound):
         accounts.account(world.node, world.provider.public.key_id, me)
     with pytest.raises(NotFound):
         accounts.transfers(world.node, world.provider.public.key_id, me, before=None, limit=10)
+
+
+@pytest.mark.parametrize(
+    ("state", "client", "provider", "coordinator"),
+    [
+        (State.OFFERED, MONEY.price_minor, 0, 0),
+        (State.COMMITTED, MONEY.price_minor, 0, 0),
+        (State.TRAINING, MONEY.price_minor, MONEY.stake_minor, MONEY.bond_minor),
+        (State.EVALUATED, MONEY.price_minor, MONEY.stake_minor, MONEY.bond_minor),
+        (State.SETTLED, 0, 0, 0),
+    ],
+)
+def test_what_a_party_has_locked_is_told_by_job(
+    world: World, state: State, client: int, provider: int, coordinator: int
+) -> None:
+    world.advance_to(state)
+    for party, minor in ((world.client, client), (world.provider, provider), (world.node.key, coordinator)):
+        funds = accounts.account(world.node, None, party.public.key_id)
+        assert funds.locked_minor == ({JOB: minor} if minor else {})
 
 
 def test_transfers_come_in_pages_newest_first(world: World) -> None:
@@ -154,7 +173,7 @@ def test_nobody_withdraws_what_is_on_hold(world: World) -> None:
     me, price = world.client.public.key_id, world.chain().offer.money.price_minor
     with pytest.raises(Conflict):
         accounts.withdraw(world.node, me, "all", FUNDS_MINOR)
-    assert accounts.withdraw(world.node, me, "rest", FUNDS_MINOR - price).available_minor == 0
+    assert accounts.withdraw(world.node, me, "rest", FUNDS_MINOR - price).account.available_minor == 0
 
 
 def test_no_deposit_or_withdrawal_stands_in_for_a_jobs_own_request(world: World) -> None:

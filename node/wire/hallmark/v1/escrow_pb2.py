@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hallmark/v1/escrow.proto\x12\x0bhallmark.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\x07\x41\x63\x63ount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x17\n\x0f\x61vailable_minor\x18\x03 \x01(\x03\x12\x14\n\x0clocked_minor\x18\x04 \x01(\x03\"\xce\x01\n\x08Transfer\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x64\x65\x62it\x18\x03 \x01(\t\x12\x0e\n\x06\x63redit\x18\x04 \x01(\t\x12\r\n\x05token\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x0b\n\x03job\x18\x08 \x01(\t\x12)\n\x05phase\x18\t \x01(\x0e\x32\x1a.hallmark.v1.TransferPhase\"!\n\x11GetAccountRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListTransfersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x15ListTransfersResponse\x12(\n\ttransfers\x18\x01 \x03(\x0b\x32\x15.hallmark.v1.Transfer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0e\x44\x65positRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\"L\n\x0fWithdrawRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03*\x98\x01\n\rTransferPhase\x12\x1e\n\x1aTRANSFER_PHASE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRANSFER_PHASE_DIRECT\x10\x01\x12\x1a\n\x16TRANSFER_PHASE_PENDING\x10\x02\x12\x17\n\x13TRANSFER_PHASE_POST\x10\x03\x12\x17\n\x13TRANSFER_PHASE_VOID\x10\x04\x32\xb3\x02\n\rEscrowService\x12G\n\nGetAccount\x12\x1e.hallmark.v1.GetAccountRequest\x1a\x14.hallmark.v1.Account\"\x03\x90\x02\x01\x12[\n\rListTransfers\x12!.hallmark.v1.ListTransfersRequest\x1a\".hallmark.v1.ListTransfersResponse\"\x03\x90\x02\x01\x12<\n\x07\x44\x65posit\x12\x1b.hallmark.v1.DepositRequest\x1a\x14.hallmark.v1.Account\x12>\n\x08Withdraw\x12\x1c.hallmark.v1.WithdrawRequest\x1a\x14.hallmark.v1.Accountb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hallmark/v1/escrow.proto\x12\x0bhallmark.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"z\n\x07\x41\x63\x63ount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x17\n\x0f\x61vailable_minor\x18\x03 \x01(\x03\x12\x14\n\x0clocked_minor\x18\x04 \x01(\x03\x12#\n\x06locked\x18\x05 \x03(\x0b\x32\x13.hallmark.v1.Locked\"+\n\x06Locked\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x02 \x01(\x03\"\xce\x01\n\x08Transfer\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x64\x65\x62it\x18\x03 \x01(\t\x12\x0e\n\x06\x63redit\x18\x04 \x01(\t\x12\r\n\x05token\x18\x05 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x06 \x01(\x03\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x0b\n\x03job\x18\x08 \x01(\t\x12)\n\x05phase\x18\t \x01(\x0e\x32\x1a.hallmark.v1.TransferPhase\"!\n\x11GetAccountRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x14ListTransfersRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x15ListTransfersResponse\x12(\n\ttransfers\x18\x01 \x03(\x0b\x32\x15.hallmark.v1.Transfer\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x0e\x44\x65positRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\"L\n\x0fWithdrawRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03*\x98\x01\n\rTransferPhase\x12\x1e\n\x1aTRANSFER_PHASE_UNSPECIFIED\x10\x00\x12\x19\n\x15TRANSFER_PHASE_DIRECT\x10\x01\x12\x1a\n\x16TRANSFER_PHASE_PENDING\x10\x02\x12\x17\n\x13TRANSFER_PHASE_POST\x10\x03\x12\x17\n\x13TRANSFER_PHASE_VOID\x10\x04\x32\xb3\x02\n\rEscrowService\x12G\n\nGetAccount\x12\x1e.hallmark.v1.GetAccountRequest\x1a\x14.hallmark.v1.Account\"\x03\x90\x02\x01\x12[\n\rListTransfers\x12!.hallmark.v1.ListTransfersRequest\x1a\".hallmark.v1.ListTransfersResponse\"\x03\x90\x02\x01\x12<\n\x07\x44\x65posit\x12\x1b.hallmark.v1.DepositRequest\x1a\x14.hallmark.v1.Account\x12>\n\x08Withdraw\x12\x1c.hallmark.v1.WithdrawRequest\x1a\x14.hallmark.v1.Accountb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ESCROWSERVICE'].methods_by_name['GetAccount']._serialized_options = b'\220\002\001'
   _globals['_ESCROWSERVICE'].methods_by_name['ListTransfers']._loaded_options = None
   _globals['_ESCROWSERVICE'].methods_by_name['ListTransfers']._serialized_options = b'\220\002\001'
-  _globals['_TRANSFERPHASE']._serialized_start=732
-  _globals['_TRANSFERPHASE']._serialized_end=884
+  _globals['_TRANSFERPHASE']._serialized_start=814
+  _globals['_TRANSFERPHASE']._serialized_end=966
   _globals['_ACCOUNT']._serialized_start=74
-  _globals['_ACCOUNT']._serialized_end=159
-  _globals['_TRANSFER']._serialized_start=162
-  _globals['_TRANSFER']._serialized_end=368
-  _globals['_GETACCOUNTREQUEST']._serialized_start=370
-  _globals['_GETACCOUNTREQUEST']._serialized_end=403
-  _globals['_LISTTRANSFERSREQUEST']._serialized_start=405
-  _globals['_LISTTRANSFERSREQUEST']._serialized_end=482
-  _globals['_LISTTRANSFERSRESPONSE']._serialized_start=484
-  _globals['_LISTTRANSFERSRESPONSE']._serialized_end=574
-  _globals['_DEPOSITREQUEST']._serialized_start=576
-  _globals['_DEPOSITREQUEST']._serialized_end=651
-  _globals['_WITHDRAWREQUEST']._serialized_start=653
-  _globals['_WITHDRAWREQUEST']._serialized_end=729
-  _globals['_ESCROWSERVICE']._serialized_start=887
-  _globals['_ESCROWSERVICE']._serialized_end=1194
+  _globals['_ACCOUNT']._serialized_end=196
+  _globals['_LOCKED']._serialized_start=198
+  _globals['_LOCKED']._serialized_end=241
+  _globals['_TRANSFER']._serialized_start=244
+  _globals['_TRANSFER']._serialized_end=450
+  _globals['_GETACCOUNTREQUEST']._serialized_start=452
+  _globals['_GETACCOUNTREQUEST']._serialized_end=485
+  _globals['_LISTTRANSFERSREQUEST']._serialized_start=487
+  _globals['_LISTTRANSFERSREQUEST']._serialized_end=564
+  _globals['_LISTTRANSFERSRESPONSE']._serialized_start=566
+  _globals['_LISTTRANSFERSRESPONSE']._serialized_end=656
+  _globals['_DEPOSITREQUEST']._serialized_start=658
+  _globals['_DEPOSITREQUEST']._serialized_end=733
+  _globals['_WITHDRAWREQUEST']._serialized_start=735
+  _globals['_WITHDRAWREQUEST']._serialized_end=811
+  _globals['_ESCROWSERVICE']._serialized_start=969
+  _globals['_ESCROWSERVICE']._serialized_end=1276
 # @@protoc_insertion_point(module_scope)

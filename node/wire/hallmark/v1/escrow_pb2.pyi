@@ -24,16 +24,26 @@ TRANSFER_PHASE_POST: TransferPhase
 TRANSFER_PHASE_VOID: TransferPhase
 
 class Account(_message.Message):
-    __slots__ = ("name", "token", "available_minor", "locked_minor")
+    __slots__ = ("name", "token", "available_minor", "locked_minor", "locked")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_MINOR_FIELD_NUMBER: _ClassVar[int]
     LOCKED_MINOR_FIELD_NUMBER: _ClassVar[int]
+    LOCKED_FIELD_NUMBER: _ClassVar[int]
     name: str
     token: str
     available_minor: int
     locked_minor: int
-    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., available_minor: _Optional[int] = ..., locked_minor: _Optional[int] = ...) -> None: ...
+    locked: _containers.RepeatedCompositeFieldContainer[Locked]
+    def __init__(self, name: _Optional[str] = ..., token: _Optional[str] = ..., available_minor: _Optional[int] = ..., locked_minor: _Optional[int] = ..., locked: _Optional[_Iterable[_Union[Locked, _Mapping]]] = ...) -> None: ...
+
+class Locked(_message.Message):
+    __slots__ = ("job", "amount_minor")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    amount_minor: int
+    def __init__(self, job: _Optional[str] = ..., amount_minor: _Optional[int] = ...) -> None: ...
 
 class Transfer(_message.Message):
     __slots__ = ("number", "time", "debit", "credit", "token", "amount_minor", "kind", "job", "phase")
