@@ -238,6 +238,7 @@ class Scene:
             await asked(lambda: provider.withdraw(WITHDRAWN_MINOR, request_id="pay"))
         self.jump(uploads.PATIENCE_MS if self.story is FAULTED else 0)  # what is no job's is kept until then
         while self.story.adapter is not None and self.adapter_is_here(self.story.adapter):
+            self.jump(RETRY_MS // 100)
             await asyncio.sleep(0.05)
 
     async def abandoned_life(self) -> None:
@@ -345,8 +346,11 @@ class Scene:
         return Trust({coordinator.key_id: coordinator}, {log.key_id: log})
 
     def adapter_is_here(self, files: Mapping[str, bytes]) -> bool:
+        """On the disk, or in the books."""
+        with self.units() as units, units(read_only=True) as unit:
+            booked = unit.files.all(JOB).keys() & files.keys()
         digests = map(sha256_digest, files.values())
-        return any((self.folder / "blobs" / digest.hex).exists() for digest in digests)
+        return bool(booked) or any((self.folder / "blobs" / digest.hex).exists() for digest in digests)
 
     # What must hold in the end
 
