@@ -170,14 +170,15 @@ class VllmEngine:
             logprobs=2,
             detokenize=False,
         )
-        return [answer.outputs[0] for answer in self._generate(sequences, sampling, adapter)]
+        answers = self._generate(sequences, [sampling] * len(sequences), adapter)
+        return [answer.outputs[0] for answer in answers]
 
     def _following(self, sequences: list[list[int]], top: int) -> list[list[Token]]:
         from vllm import SamplingParams
 
         asked = min(top + TIE_RESERVE, self._vocabulary)
         sampling = SamplingParams(temperature=0.0, max_tokens=1, logprobs=asked, detokenize=False)
-        answers = self._generate(sequences, sampling, None)
+        answers = self._generate(sequences, [sampling] * len(sequences), None)
         return [self._likeliest(answer.outputs[0].logprobs[0])[:top] for answer in answers]
 
     def _likeliest(self, candidates: dict[int, Any]) -> list[Token]:
@@ -217,8 +218,9 @@ class VllmEngine:
             for row, answer in zip(rows, answers, strict=True)
         ]
 
-    def _generate(self, sequences: list[list[int]], sampling: Any, adapter: Adapter | None) -> list[Any]:
-        """vLLM's request outputs, in order. The whole batch is on one adapter.
+    def _generate(self, sequences: list[list[int]], sampling: Sequence[Any], adapter: Adapter | None) -> list[Any]:
+        """vLLM's request outputs, in order. The whole batch is on one adapter; sequences that begin alike are asked
+        side by side, for what they share is computed once in a step.
 
         Raises:
             InvalidInput: a sequence does not fit.
@@ -233,17 +235,19 @@ class VllmEngine:
                 )
         if self._llm is None:
             raise Unavailable("The inference engine failed earlier; start a new one.")
+        order = sorted(range(len(sequences)), key=sequences.__getitem__)
         try:
-            answers: list[Any] = self._llm.generate(
-                [{"prompt_token_ids": sequence} for sequence in sequences],
-                sampling,
+            answers = self._llm.generate(
+                [{"prompt_token_ids": sequences[at]} for at in order],
+                [sampling[at] for at in order],
                 lora_request=_lora_request(adapter) if adapter else None,
                 use_tqdm=False,
             )
         except Exception as error:
             self._llm = None  # Its queue may still hold the failed batch.
             raise Unavailable(f"The inference engine failed: {error}") from error
-        return answers
+        asked = dict(zip(order, answers, strict=True))
+        return [asked[at] for at in range(len(sequences))]
 
 
 @contextmanager
@@ -272,9 +276,10 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
 
     scored_tail.install()
     if on_cpu:
-        from node.verifier import cpu_lora
+        from node.verifier import cpu_lora, shared_beginnings
 
         cpu_lora.install()
+        shared_beginnings.install()
     try:
         return LLM(
             model=str(model.folder),

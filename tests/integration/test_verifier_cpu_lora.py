@@ -74,15 +74,20 @@ def test_functions_that_were_never_tested_are_not_replaced() -> None:
         check_known("def add_lora_linear(): ...")
 
 
-def test_the_pinned_vllm_scores_tails_alone() -> None:
-    """With another one scoring would be right, and slow."""
+def test_the_pinned_vllm_scores_tails_alone_and_computes_beginnings_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another one answers would be right, and slow."""
+    from vllm.model_executor.layers.attention import Attention
     from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 
-    from node.verifier import scored_tail
+    from node.verifier import scored_tail, shared_beginnings
 
-    before = GPUModelRunner._get_prompt_logprobs_dict
-    try:
-        scored_tail.install()
-        assert GPUModelRunner._get_prompt_logprobs_dict is not before
-    finally:
-        GPUModelRunner._get_prompt_logprobs_dict = before
+    stock = {
+        (GPUModelRunner, "_get_prompt_logprobs_dict"): GPUModelRunner._get_prompt_logprobs_dict,
+        (GPUModelRunner, "_model_forward"): GPUModelRunner._model_forward,
+        (Attention, "forward"): Attention.forward,
+    }
+    for (owner, name), function in stock.items():
+        monkeypatch.setattr(owner, name, function)  # put back afterwards
+    scored_tail.install()
+    shared_beginnings.install()
+    assert all(getattr(owner, name) is not function for (owner, name), function in stock.items())
