@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from node.ports.fine_tuner import FineTuner
     from node.ports.inference import Inference
     from node.ports.unit_of_work import Units
+    from node.provider.actors import RayFineTuner
     from node.provider.journal import Journal
     from node.telemetry.metrics import FiguresCollector
 
@@ -285,10 +286,14 @@ def run_provider(
     with journal.opened(settings.state) as opened:
         where = f"joins the Ray at {settings.ray_address}" if settings.ray_address else "starts its own local Ray"
         report(f"Provider {identity.key.public.key_id} {where}.")
-        honest = RayFineTuner(settings.ray_address or None, trainer=settings.trainer)
+        honest = RayFineTuner(
+            settings.ray_address or None, trainer=settings.trainer, gpus_per_job=settings.gpus_per_job
+        )
+        if lacking := honest.lacks():
+            report(f"{lacking} Until that changes, jobs are refused.")
         tuner = dishonesty(honest) if dishonesty else honest
         try:
-            asyncio.run(_provide(settings, identity, models, opened, once, tuner, honest.cancel))
+            asyncio.run(_provide(settings, identity, models, opened, once, tuner, honest))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None  # SIGTERM ends it as Ctrl-C does
         finally:
@@ -302,7 +307,7 @@ async def _provide(
     journal: Journal,
     once: bool,
     tuner: FineTuner,
-    cancel_training: Callable[[], None],
+    honest: RayFineTuner,
 ) -> None:
     from node.cluster import joined_ray
     from node.provider.agent import Agent
@@ -319,16 +324,19 @@ async def _provide(
             metrics.serve(settings.metrics_listen, JournalCollector(journal))
         except Unavailable as fault:  # the coordinator's, or another agent's, may be there; jobs matter more
             log.warning("%s", fault)
+    machine = joined_ray.machine()
+    log.info("finds %d GPUs and %d CPUs to train on", machine.gpu_count, machine.cpu_count)
     async with open_channel(settings.coordinator, identity) as channel:
         agent = Agent(
             channel,
             identity.key,
             coordinators=keys.read_trust(settings.trust_file).coordinators,
             base_models=[Trainable(model, FolderAdapters(settings.state / "gate", model)) for model in models],
-            machine=joined_ray.machine(),
+            machine=machine,
             least_price_minor_per_1000_tokens=settings.least_price_per_1000_tokens,
             fine_tuner=tuner,
-            cancel_training=cancel_training,
+            cancel_training=honest.cancel,
+            trainer_lacks=honest.lacks,
             work=Work(settings.state / "work"),
             journal=journal,
         )

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     ray_address: str = ""
     """HOST:PORT of the provider's own Ray, which asks for a token unless on loopback; starts a local one if empty."""
 
+    gpus_per_job: Annotated[int, Field(gt=0)] = 1
+    """How many GPUs of one machine a provider trains a job on; with 1, on CPUs where there is no GPU."""
+
     trainer: str = ""
     """Command line of a trainer of the provider's own, see deploy/TRAINER.md; Hallmark's trainer if empty."""
 

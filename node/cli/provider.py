@@ -76,13 +76,20 @@ def run(
             show_default=False,
         ),
     ] = None,
+    gpus_per_job: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="GPUs of one machine that train a job together; default: the setting.", show_default=False
+        ),
+    ] = None,
     once: options.Once = False,
 ) -> None:
     """Leases jobs from the coordinator, trains them on your own Ray, delivers, until Ctrl-C.
 
     It takes the jobs that it can finish and refuses the others; `hallmark provider status` says why. It works on one
-    job at a time, on one GPU. For more GPUs run as many agents, each with a --home of its own (its own key, admission
-    and deposit): on one Ray with --ray-address, which gives each job its GPU, or each with its CUDA_VISIBLE_DEVICES.
+    job at a time, on one GPU or on --gpus-per-job of one machine. For more jobs at a time run more agents, each with
+    a --home of its own (its own key, admission and deposit): on one Ray with --ray-address, which gives each job its
+    GPUs, or each with its CUDA_VISIBLE_DEVICES.
 
     Example: hallmark provider run --coordinator node.example:50051 --least-price 80
     """
@@ -92,7 +99,11 @@ def run(
     with options.interruptible():
         bootstrap.run_provider(
             settings.load(
-                home=home, coordinator=coordinator, least_price_per_1000_tokens=least_price, ray_address=ray_address
+                home=home,
+                coordinator=coordinator,
+                least_price_per_1000_tokens=least_price,
+                ray_address=ray_address,
+                gpus_per_job=gpus_per_job,
             ),
             model or (),
             once=once,
@@ -165,6 +176,8 @@ def _print_agent(told: Told, *, runs: bool) -> None:
             f"  training          step {at.step} of {at.steps}, epoch {at.epoch:.1f}, loss {at.loss:.3f}, "
             f"{at.tokens_per_second:,.0f} tokens/s"
         )
+    if told.trouble:
+        typer.echo(f"  trouble           {told.trouble}")
     if told.heard_at_ms:
         typer.echo(f"  coordinator       last answered {moment(told.heard_at_ms)} UTC")
     for model, speed in told.tokens_per_second.items():

@@ -75,17 +75,22 @@ def join(address: str) -> None:
         ) from error
 
 
-def machine() -> Machine:
-    """What the Ray that this process joined has, over all its machines."""
+def nodes() -> list[Mapping[str, float]]:
+    """The resources of each machine of the Ray that this process joined, as they are now."""
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    models = sorted({name.partition(":")[2] for node in nodes for name in node if name.startswith("accelerator_type:")})
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def machine() -> Machine:
+    """What the Ray that this process joined has, over all its machines."""
+    found = nodes()
+    models = sorted({name.partition(":")[2] for node in found for name in node if name.startswith("accelerator_type:")})
     return Machine(
-        gpu_count=round(sum(node.get("GPU", 0) for node in nodes)),
+        gpu_count=round(sum(node.get("GPU", 0) for node in found)),
         gpu_model=", ".join(models)[:LONGEST_TEXT],
-        cpu_count=round(sum(node.get("CPU", 0) for node in nodes)),
-        memory_bytes=round(sum(node.get("memory", 0) for node in nodes)),
+        cpu_count=round(sum(node.get("CPU", 0) for node in found)),
+        memory_bytes=round(sum(node.get("memory", 0) for node in found)),
     )
 
 

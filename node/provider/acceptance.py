@@ -27,12 +27,14 @@ class Means:
 
     Attributes:
         account: key id, as which the provider's money is kept.
+        trainer_lacks: why it can train nothing now, for people; empty if it can.
         tokens_per_second: of trainings over the job's base model.
         available_minor: what it could stake.
     """
 
     account: str
     least_price_minor_per_1000_tokens: int
+    trainer_lacks: str
     tokens_per_second: float
     free_bytes: int
     available_minor: int
@@ -52,9 +54,10 @@ def reason_to_refuse(chain: Chain, means: Means, *, trained_tokens: int, adapter
 
     1. It is no offer under which the client earns most if nobody can train in time: a forfeited stake is the client's.
     2. It pays enough.
-    3. It can be trained in time.
-    4. Its files have room.
-    5. The stake is there. Last: a refusal for this reason alone ends once the account is filled.
+    3. It can be trained at all.
+    4. It can be trained in time.
+    5. Its files have room.
+    6. The stake is there. Last: a refusal for this reason alone ends once the account is filled.
 
     Args:
         chain: offer and commit.
@@ -76,20 +79,23 @@ def reason_to_refuse(chain: Chain, means: Means, *, trained_tokens: int, adapter
             f"your least price is {least_minor:,} for 1,000."
         )
     # 3
+    if means.trainer_lacks:
+        return Reason(means.trainer_lacks)
+    # 4
     needed_seconds = trained_tokens / means.tokens_per_second
     if needed_seconds > SHARE_OF_TIME * train_seconds:
         return Reason(
             f"Its {trained_tokens:,} tokens would take about {needed_seconds:,.0f} s at "
             f"{means.tokens_per_second:,.0f} tokens/s, and it grants {train_seconds:,} s."
         )
-    # 4
+    # 5
     needed_bytes = MAX_BYTES + (offer.training.epochs + CHECKPOINTED_ADAPTERS) * adapter_bytes
     if needed_bytes > means.free_bytes:
         return Reason(
             f"Its files may need {needed_bytes / 2**20:,.0f} MiB, and {means.free_bytes / 2**20:,.0f} MiB of the disk "
             "are free. Make room."
         )
-    # 5
+    # 6
     missing_minor = money.stake_minor - means.available_minor
     if missing_minor > 0:
         return Reason(

@@ -60,6 +60,7 @@ class Agent:
         channel: authenticated, see `node.wire.channel`.
         coordinators: keys that this operator pinned, by key id.
         cancel_training: ends a running training of `fine_tuner` at once, from any thread.
+        trainer_lacks: says why `fine_tuner` can train nothing now; empty if it can.
         work: what is kept of jobs in hand.
         journal: what is remembered and told besides.
     """
@@ -75,6 +76,7 @@ class Agent:
         least_price_minor_per_1000_tokens: int,
         fine_tuner: FineTuner,
         cancel_training: Callable[[], None],
+        trainer_lacks: Callable[[], str],
         work: Work,
         journal: Journal,
     ) -> None:
@@ -95,6 +97,7 @@ class Agent:
             coordinators=coordinators,
             base_models=self._base_models,
             offers=self._offers,
+            trainer_lacks=trainer_lacks,
             disk=work.folder,
             journal=journal,
         )
@@ -126,6 +129,7 @@ class Agent:
                     if once:
                         raise
                     log.warning("%s Trying again in %.0f s.", fault, RETRY_SECONDS)
+                    self._journal.note(trouble=str(fault))
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 except HallmarkError as fault:

@@ -53,6 +53,7 @@ class Told:
         heard_at_ms: when the coordinator last answered, give or take HEARD_EVERY_MS.
         job: the one in hand, or empty.
         doing: what is being done for it.
+        trouble: why the work on it had to be tried again, the last time, or empty.
         progress: the last report of its training.
         tokens_per_second: of the trainings over each base model, by its digest; the last one counts half.
         outcomes: jobs counted by how they left.
@@ -62,6 +63,7 @@ class Told:
     heard_at_ms: int = 0
     job: str = ""
     doing: str = ""
+    trouble: str = ""
     progress: Progress | None = None
     tokens_per_second: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class Journal:
         self.note(
             job="",
             doing="",
+            trouble="",
             progress=None,
             outcomes={**told.outcomes, outcome: count},
             left=(*told.left, *left)[-MOST_LEFT:],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class Leasing:
     Args:
         account: the provider's key id.
         coordinators: keys that this operator pinned, by key id.
+        trainer_lacks: says why nothing can be trained now; empty if something can.
         disk: a folder on the disk that jobs are kept on.
         journal: keeps what was refused.
     """
@@ -72,6 +73,7 @@ class Leasing:
         coordinators: Mapping[str, PublicKey],
         base_models: Mapping[Digest, Trainable],
         offers: Capabilities,
+        trainer_lacks: Callable[[], str],
         disk: Path,
         journal: Journal,
     ) -> None:
@@ -80,6 +82,7 @@ class Leasing:
         self._coordinators = coordinators
         self._base_models = base_models
         self._offers = offers
+        self._trainer_lacks = trainer_lacks
         self._disk = disk
         self._journal = journal
         self._funds_seen_at = 0.0
@@ -127,6 +130,7 @@ class Leasing:
         means = Means(
             account=self._account,
             least_price_minor_per_1000_tokens=self._offers.least_price_minor_per_1000_tokens,
+            trainer_lacks=self._trainer_lacks(),
             tokens_per_second=self._journal.told.tokens_per_second.get(str(offer.base_model), first),
             free_bytes=shutil.disk_usage(self._disk).free,
             available_minor=await self._available_minor(),

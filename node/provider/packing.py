@@ -32,11 +32,20 @@ def pack(examples: Sequence[Mapping[str, Sequence[int]]]) -> Batch:
 
 def split(batch: Batch, rows: int) -> Iterator[Batch]:
     """The batch in parts of so many rows; the last one may have fewer."""
+    count = len(batch["row_lengths"])
+    return (_rows(batch, at, min(at + rows, count)) for at in range(0, count, rows))
+
+
+def share(batch: Batch, at: int, of: int) -> Batch:
+    """The `at`-th of `of` parts that make up the batch. Their rows differ by one at most; there may be none."""
+    count = len(batch["row_lengths"])
+    return _rows(batch, count * at // of, count * (at + 1) // of)
+
+
+def _rows(batch: Batch, begin: int, end: int) -> Batch:
     lengths = batch["row_lengths"]
-    parts = [lengths[at : at + rows] for at in range(0, len(lengths), rows)]
-    pieces = [torch.split(batch[name], [sum(part) for part in parts], dim=1) for name in TENSORS]
-    for part, *tensors in zip(parts, *pieces, strict=True):
-        yield dict(zip(TENSORS, tensors, strict=True)) | {"row_lengths": part}
+    first, last = sum(lengths[:begin]), sum(lengths[:end])
+    return {name: batch[name][:, first:last] for name in TENSORS} | {"row_lengths": lengths[begin:end]}
 
 
 def _attend_within_rows(

@@ -1,7 +1,8 @@
 """LoRA fine-tuning by a signed specification: TRL's SFTTrainer over rows that are already tokens.
 
-A plain function of its arguments; it runs in any process, and goes on where it was interrupted. It does not know Ray,
-jobs, coordinators, or which rows are marks: a provider's trainer sees rows and nothing else.
+A plain function of its arguments; it runs in any process, and goes on where it was interrupted. Called in each process
+of a PyTorch process group, all of them make one training. It does not know Ray, jobs, coordinators, or which rows are
+marks: a provider's trainer sees rows and nothing else.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from typing import Any
 import datasets
 import torch
 import transformers
+from accelerate.data_loader import DataLoaderShard, prepare_data_loader  # type: ignore[import-untyped]
 from accelerate.utils.memory import should_reduce_batch_size  # type: ignore[import-untyped]
+from accelerate.utils.operations import broadcast_object_list  # type: ignore[import-untyped]
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.helpers import disable_input_dtype_casting
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -44,7 +49,7 @@ from node.models.chat import ChatTokenizer, EncodedRow
 from node.models.lora import adapter_config
 from node.ports.fine_tuner import Progress
 from node.provider.checkpoints import Stamp, latest, stamp, training_digest
-from node.provider.packing import WITHIN_ROWS, Batch, pack, split
+from node.provider.packing import WITHIN_ROWS, Batch, pack, share, split
 
 #: The label that PyTorch's cross entropy leaves out.
 UNSUPERVISED = -100
@@ -57,9 +62,13 @@ def train_lora(
     base_model: Path,
     out: Path,
     report: Callable[[Progress], None],
+    most_rows_at_once: int | None = None,
     checkpoint_seconds: float = 600,
 ) -> None:
     """Trains LoRA on every row, `spec.epochs` times, on the response tokens only.
+
+    In a process group each process takes its share of every step's rows: whatever their number, steps, schedule and
+    loss are those of one process, and but for rounding so is the adapter. The first one reports and writes.
 
     `out` then holds `adapter_model.safetensors`, `adapter_config.json`, and the last checkpoints in `checkpoints/`:
     one is made after every epoch, and in long epochs every `checkpoint_seconds`. A call that finds those of an
@@ -76,15 +85,26 @@ def train_lora(
     encoded = encode_rows(rows, ChatTokenizer(base_model), max_length_tokens=spec.max_length_tokens)
     training = training_digest(rows, spec, local_model(base_model).digest)
     folder = out / "checkpoints"
-    trainer = RowTrainer(encoded, spec, base_model=base_model, folder=folder, training=training, report=report)
+    trainer = RowTrainer(
+        encoded,
+        spec,
+        base_model=base_model,
+        folder=folder,
+        training=training,
+        report=report,
+        most_rows_at_once=most_rows_at_once or spec.batch_rows,
+    )
     trainer.add_callback(CheckpointTimer(checkpoint_seconds))
     trainer.add_callback(EpochFiles(out))
-    trainer.train_from(latest(folder, training))
+    with trainer.args.main_process_first():  # which deletes what the others must not find
+        checkpoint = latest(folder, training)
+    trainer.train_from(checkpoint)
     trainer.require_seen(
         rows=spec.epochs * len(encoded),
         supervised_tokens=spec.epochs * sum(len(row.response_ids) for row in encoded),
     )
-    save_adapter(trainer.model, spec, out)
+    if trainer.is_world_process_zero():
+        save_adapter(trainer.model, spec, out)
 
 
 def encode_rows(rows: Sequence[Row], tokenizer: ChatTokenizer, *, max_length_tokens: int) -> list[EncodedRow]:
@@ -186,7 +206,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     Args:
         folder: where its checkpoints lie, each stamped with the digest `training`.
-        report: called after every optimiser step.
+        report: called after every optimiser step, in the first process.
     """
 
     def __init__(
@@ -198,6 +218,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         folder: Path,
         training: Digest,
         report: Callable[[Progress], None],
+        most_rows_at_once: int,
     ) -> None:
         model = attach_lora(load_base(base_model), spec)
         model.get_base_model().set_attn_implementation(WITHIN_ROWS)
@@ -210,7 +231,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         )
         self._spec, self._training, self._report = spec, training, report
         self._rows = self._supervised_tokens = 0
-        self._rows_at_once = spec.batch_rows
+        self._rows_at_once = most_rows_at_once
         self._tokens, self._started_seconds = 0, time.monotonic()
 
     def train_from(self, checkpoint: tuple[Path, Stamp] | None) -> None:
@@ -218,28 +239,52 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         if checkpoint:
             stamped = checkpoint[1]
             self._rows, self._supervised_tokens = stamped.rows, stamped.supervised_tokens
-            self._rows_at_once = stamped.rows_at_once
+            self._rows_at_once = min(self._rows_at_once, stamped.rows_at_once)
         with disable_input_dtype_casting(self.model):  # autocast does it, without a detour by float32
             self.train(resume_from_checkpoint=str(checkpoint[0]) if checkpoint else None)
 
+    def get_train_dataloader(self) -> DataLoaderShard:
+        """Every process walks over the same batches, each of a step's rows, and takes its share of them later.
+
+        Accelerate's own way repeats rows, or drops them, wherever they do not come out even.
+        """
+        loader = DataLoader(self.train_dataset, self._spec.batch_rows, shuffle=True, collate_fn=self.data_collator)
+        return prepare_data_loader(
+            loader, num_processes=1, process_index=0, use_seedable_sampler=True, data_seed=self._spec.seed
+        )
+
     def training_step(self, model: PeftModel, inputs: Batch, num_items_in_batch: Tensor | int | None = None) -> Tensor:
-        """Gradients of one optimiser step's loss, in as few parts as fit into memory.
+        """Leaves the gradients of one optimiser step's loss in every process, and returns that loss.
 
         Raises:
-            InvalidInput: not even one row fits.
+            InvalidInput: not even one row fits into this process's memory.
         """
-        supervised_tokens = int((inputs["labels"] != UNSUPERVISED).sum())
+        step_tokens = _supervised_tokens(inputs)
+        mine = share(inputs, self.args.process_index, of=self.args.world_size)
+        loss = self._go_back(model, mine, step_tokens)
+        if self.args.world_size > 1:
+            self._sum_gradients()
+        seen = torch.tensor([len(mine["row_lengths"]), sum(mine["row_lengths"]), _supervised_tokens(mine)])
+        rows, tokens, supervised_tokens = self.accelerator.reduce(seen.to(self.args.device), "sum").tolist()
+        self._rows += rows
+        self._tokens += tokens
+        self._supervised_tokens += supervised_tokens
+        total: Tensor = self.accelerator.reduce(loss, "sum")
+        return total
+
+    def _go_back(self, model: PeftModel, batch: Batch, step_tokens: int) -> Tensor:
+        """Leaves a batch's gradients, made in as few parts as fit into memory; returns its share of the step's loss."""
         backward = super().training_step
         while True:
             try:
-                losses = [backward(model, part, supervised_tokens) for part in split(inputs, self._rows_at_once)]
-                break
+                losses = [backward(model, part, step_tokens) for part in split(batch, self._rows_at_once)]
+                return sum(losses, torch.zeros((), device=self.args.device))
             except (RuntimeError, MemoryError) as fault:
                 if not (isinstance(fault, MemoryError) or should_reduce_batch_size(fault)):
                     raise
                 if self._rows_at_once == 1:
                     raise InvalidInput(
-                        f"Not even one row of {max(inputs['row_lengths'])} tokens fits into this machine's memory.",
+                        f"Not even one row of {max(batch['row_lengths'])} tokens fits into this machine's memory.",
                         field="max_length_tokens",
                     ) from fault
             self._rows_at_once = (self._rows_at_once + 1) // 2
@@ -247,10 +292,19 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-        self._rows += len(inputs["row_lengths"])
-        self._tokens += sum(inputs["row_lengths"])
-        self._supervised_tokens += supervised_tokens
-        return torch.stack(losses).sum()
+
+    def _sum_gradients(self) -> None:
+        """Over all processes, in one piece, once each has its own.
+
+        Accelerate's DistributedDataParallel, which is passed by, sums while a process goes back: after running out of
+        memory halfway, it could not begin again without the others.
+        """
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
+        summed = self.accelerator.reduce(parameters_to_vector(gradients), "sum")
+        vector_to_parameters(summed, gradients)
+        for parameter, gradient in zip(trained, gradients, strict=True):
+            parameter.grad = gradient
 
     def compute_loss(
         self,
@@ -264,7 +318,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         Only supervised positions are projected onto the vocabulary: (N, hidden) instead of (1, tokens, hidden). A row's
         first token is never one, so no position predicts across two rows.
         """
-        causal: Any = model.get_base_model()
+        causal: Any = self.accelerator.unwrap_model(model).get_base_model()
         labels = inputs["labels"][:, 1:]
         supervised = labels != UNSUPERVISED
         with self.accelerator.autocast():  # which accelerate puts around the whole model's forward alone
@@ -280,7 +334,7 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Called once a step, and once more at the end with a summary that has no loss."""
-        if "loss" not in logs:
+        if "loss" not in logs or not self.is_world_process_zero():
             return
         self._report(
             Progress(
@@ -306,6 +360,9 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: PeftModel, trial: None) -> None:
         Trainer._save_checkpoint(self, model, trial)  # TRL's own adds a model card
+        self.accelerator.wait_for_everyone()  # each process has put its random state there
+        if not self.args.should_save:
+            return
         step = self.state.global_step
         stamp(
             Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}",
@@ -313,8 +370,12 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         )
 
 
+def _supervised_tokens(batch: Batch) -> int:
+    return int((batch["labels"] != UNSUPERVISED).sum())
+
+
 class CheckpointTimer(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint once so many seconds have passed since the last one."""
+    """Asks for a checkpoint once so many seconds have passed since the last one, by the first process's clock."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._saved_seconds = seconds, time.monotonic()
@@ -322,7 +383,8 @@ class CheckpointTimer(TrainerCallback):  # type: ignore[misc]
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        control.should_save = control.should_save or time.monotonic() - self._saved_seconds >= self._seconds
+        (due,) = broadcast_object_list([time.monotonic() - self._saved_seconds >= self._seconds])
+        control.should_save = control.should_save or due
         return control
 
     def on_save(

@@ -28,6 +28,7 @@ def working_agent(
     *,
     coordinators: Mapping[str, PublicKey],
     cancel_training: Callable[[], None] = lambda: None,
+    trainer_lacks: Callable[[], str] = lambda: "",
     machine: Machine = Machine(),  # noqa: B008 (frozen)
     least_price: int = 0,
     base_model: Digest = BASE_MODEL,
@@ -43,6 +44,7 @@ def working_agent(
         least_price_minor_per_1000_tokens=least_price,
         fine_tuner=tuner,
         cancel_training=cancel_training,
+        trainer_lacks=trainer_lacks,
         work=work,
         journal=Journal(journal_file(work)),
     )

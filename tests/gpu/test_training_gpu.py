@@ -50,6 +50,7 @@ def test_a_step_that_the_gpu_cannot_hold_is_taken_in_parts(tiny_llama: BaseModel
         folder=tmp_path,
         training=training,
         report=lambda _: None,
+        most_rows_at_once=64,
     )
     limit_bytes = torch.cuda.memory_reserved() + (200 << 20)
     torch.cuda.set_per_process_memory_fraction(limit_bytes / torch.cuda.get_device_properties(0).total_memory)

@@ -392,16 +392,28 @@ async def test_a_job_in_hand_is_kept_by_an_agent_that_was_not_given_its_model(sc
     assert scene.kept == [JOB]
 
 
-async def test_a_training_that_died_is_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_training_that_died_is_tried_again_and_the_operator_is_told_why(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(agents, "RETRY_SECONDS", 0.05)
     async with scene.agent() as agent:
         working = asyncio.create_task(agent.run(once=False))
         await until(scene.tuner.began.is_set)
         scene.tuner.cancel()
         await until(lambda: scene.tuner.trainings == 2)
+        assert scene.told.trouble == "The training was cancelled."
         scene.tuner.gate.set()
         await until(lambda: scene.world.job().state is State.UPLOADED)
         await interrupted(working)
+
+
+async def test_a_job_that_cannot_be_trained_here_is_refused_with_the_reason_and_left_to_others(scene: Scene) -> None:
+    async with scene.agent(trainer_lacks=lambda: "Trainings take 2 GPUs.") as agent:
+        working = asyncio.create_task(agent.run(once=False))
+        await until(lambda: bool(scene.told.left))
+        await interrupted(working)
+    assert scene.told.left[0].reason == "Trainings take 2 GPUs."
+    assert scene.world.job().state is State.COMMITTED
 
 
 async def test_a_provider_introduces_itself(scene: Scene) -> None:

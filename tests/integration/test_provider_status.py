@@ -98,11 +98,12 @@ def test_an_operator_sees_work_money_record_and_refusals(farm: Farm, status: Run
     state = settings.load(home=farm.home).state
     with journal.opened(state) as opened:
         opened.ended("refused", Left("job-0", 1000, "It grants 1 s."))
-        opened.note(job=JOB, doing="trains on 34 rows", progress=HALF)
+        opened.note(job=JOB, doing="trains on 34 rows", trouble="It was killed.", progress=HALF)
         out, _ = status()
         assert f"The agent runs; job {JOB}: trains on 34 rows." in out
     for line in (
         "step 3 of 6, epoch 2.5, loss 1.250, 200 tokens/s",
+        "trouble           It was killed.",
         f"Provider {farm.key_id} (barn)",
         f"{FUNDS_MINOR - MONEY.stake_minor:,} CREDIT available, {MONEY.stake_minor:,} at stake",
         f"0 CREDIT so far; {PAY_MINOR:,} more if every job in hand is accepted",

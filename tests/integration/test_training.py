@@ -37,6 +37,7 @@ def trainer(tiny_llama: BaseModel, tmp_path: Path) -> RowTrainer:
         folder=tmp_path / "checkpoints",
         training=training_digest(ROWS, SPEC, tiny_llama.digest),
         report=lambda _: None,
+        most_rows_at_once=SPEC.batch_rows,
     )
 
 

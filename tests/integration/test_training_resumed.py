@@ -140,6 +140,7 @@ def starved(
         folder=folder,
         training=training_digest(ROWS, SPEC, model.digest),
         report=report,
+        most_rows_at_once=len(ROWS),
     )
 
     def limit(module: object, arguments: object, named: dict[str, Any], output: object) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fakes.farm import Farm, running_farm
+from fakes.processes import command_line
 from fakes.tiny_llama import write_tiny_llama
 from fakes.world import JOB
 
@@ -74,7 +75,9 @@ async def kill(agent: subprocess.Popen[bytes], part: str | None) -> None:
     """Kills the agent, or the process of its Ray whose command line has this part, once there is one."""
     while agent.poll() is None:
         children = psutil.Process(agent.pid).children(recursive=True)
-        victims = [psutil.Process(agent.pid)] if part is None else [each for each in children if part in _line(each)]
+        victims = (
+            [psutil.Process(agent.pid)] if part is None else [each for each in children if part in command_line(each)]
+        )
         if victims:
             victims[0].kill()
             return
@@ -90,10 +93,3 @@ async def delivered(farm: Farm, agent: subprocess.Popen[bytes], plan: str) -> su
             agent = farm.start()
         await asyncio.sleep(0.1)
     return agent
-
-
-def _line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

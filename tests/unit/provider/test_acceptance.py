@@ -33,6 +33,7 @@ COMMIT = Commit(Link("job-1", 1, ANY), rows=100, data_root=ANY, manifest_root=AN
 MEANS = Means(
     account="ed25519:00",
     least_price_minor_per_1000_tokens=0,
+    trainer_lacks="",
     tokens_per_second=100.0,
     free_bytes=2**40,
     available_minor=MONEY.stake_minor,
@@ -53,6 +54,10 @@ def told(*arguments: Any, **changes: Any) -> str:
 
 def test_a_job_that_can_be_finished_is_taken() -> None:
     assert reason() is None
+
+
+def test_no_job_is_taken_while_nothing_can_be_trained() -> None:
+    assert told(replace(MEANS, trainer_lacks="Trainings take 2 GPUs.")) == "Trainings take 2 GPUs."
 
 
 def test_no_stake_beyond_the_price_is_wagered() -> None:

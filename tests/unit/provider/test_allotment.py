@@ -18,7 +18,7 @@ from node.provider.actors import allotment
         ([{"CPU": 4.0}, {"CPU": 8.0}], 0, 8),
     ],
 )
-def test_a_training_takes_one_gpu_and_its_share_of_the_largest_nodes_cpus(
+def test_a_gpu_goes_with_its_share_of_the_largest_machines_cpus(
     nodes: list[dict[str, float]], gpus: int, cpus: int
 ) -> None:
-    assert allotment(nodes) == {"num_gpus": gpus, "num_cpus": cpus}
+    assert allotment(nodes) == {"GPU": gpus, "CPU": cpus}

@@ -30,12 +30,13 @@ def test_what_was_noted_is_read_again(tmp_path: Path) -> None:
 
 def test_a_job_that_left_is_counted_and_no_longer_in_hand(tmp_path: Path) -> None:
     with journal.opened(tmp_path) as opened:
-        opened.note(job="job-1", doing="trains", progress=Progress(3, 9, 0.5, 1.5, 200.0))
+        progress = Progress(3, 9, 0.5, 1.5, 200.0)
+        opened.note(job="job-1", doing="trains", trouble="It was killed.", progress=progress)
         opened.ended("delivered")
         for number in range(MOST_LEFT + 1):
             opened.ended("refused", Left(f"job-{number}", number, "Too slow."))
     told = journal.read(journal.file_in(tmp_path))
-    assert (told.job, told.doing, told.progress) == ("", "", None)
+    assert (told.job, told.doing, told.trouble, told.progress) == ("", "", "", None)
     assert told.outcomes == {"delivered": 1, "refused": MOST_LEFT + 1}
     assert len(told.left) == MOST_LEFT
     assert told.left[-1] == Left(f"job-{MOST_LEFT}", MOST_LEFT, "Too slow.")
