@@ -6,8 +6,9 @@ Also turns errors into statuses. Knows no method.
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -24,7 +25,7 @@ Serve = Callable[[], Awaitable[Any]]
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-class Interceptor(grpc.aio.ServerInterceptor):
+class Interceptor(ABC):
     """Does `around` every call."""
 
     @abstractmethod
@@ -35,27 +36,45 @@ class Interceptor(grpc.aio.ServerInterceptor):
         """What parses requests of a method; `former` did so far."""
         return former
 
+
+class Chain(grpc.aio.ServerInterceptor):
+    """Interceptors, the first one outermost. What serves a method is put together at its first call."""
+
+    def __init__(self, *interceptors: Interceptor) -> None:
+        self._interceptors = interceptors
+        self._handlers: dict[str, Any] = {}
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        handler, method = await continuation(handler_call_details), handler_call_details.method
-        if handler is None:
-            return None  # no such method; gRPC says so
-        asked, answered = (
-            "stream" if flag else "unary" for flag in (handler.request_streaming, handler.response_streaming)
-        )
+        method = handler_call_details.method
+        if method not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None  # no such method; gRPC says so
+            self._handlers[method] = self._intercepted(method, handler)
+        return self._handlers[method]
+
+    def _intercepted(self, method: str, handler: Any) -> Any:
+        streams, parse = handler.response_streaming, handler.request_deserializer
+        asked, answered = ("stream" if flag else "unary" for flag in (handler.request_streaming, streams))
         behaviour = getattr(handler, f"{asked}_{answered}")
         make = getattr(grpc, f"{asked}_{answered}_rpc_method_handler")
 
         async def call(request: Any, context: Any) -> Any:
-            def serve() -> Awaitable[Any]:
+            def answer() -> Awaitable[Any]:
                 return _written(behaviour(request, context), context)
 
-            return await self.around(method, context, serve, streams=handler.response_streaming)
+            serve: Serve = answer
+            for each in reversed(self._interceptors):
+                serve = partial(each.around, method, context, serve, streams=streams)
+            return await serve()
 
-        return make(call, self.deserializer(method, handler.request_deserializer), handler.response_serializer)
+        for each in self._interceptors:
+            parse = each.deserializer(method, parse)
+        return make(call, parse, handler.response_serializer)
 
 
 async def _written(answers: Any, context: Context) -> Any:

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from node.coordinator.authentication import Identification, Signatures, once_per_request
 from node.coordinator.drain import Drain
-from node.coordinator.interceptors import ErrorsToStatuses
+from node.coordinator.interceptors import Chain, ErrorsToStatuses
 from node.coordinator.limits import GRANTED, CallLimits, Limits
 from node.coordinator.services import challenges, datasets, escrow, jobs, providers, transparency, uploads
 from node.coordinator.services import node as node_service
@@ -108,11 +108,13 @@ def build_server(
     server = grpc.aio.server(
         interceptors=[
             Telemetry(),
-            ErrorsToStatuses(),
-            Identification(access.revoked, now_ms),
-            Limits(limits),
-            drain,
-            Signatures(node.key.public.key_id, node.units, now_ms),
+            Chain(
+                ErrorsToStatuses(),
+                Identification(access.revoked, now_ms),
+                Limits(limits),
+                drain,
+                Signatures(node.key.public.key_id, node.units, now_ms),
+            ),
         ],
         options=(
             ("grpc.max_receive_message_length", limits.message_bytes),

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 from node.coordinator.drain import Drain
-from node.coordinator.interceptors import ErrorsToStatuses
+from node.coordinator.interceptors import Chain, ErrorsToStatuses
 from node.coordinator.server import Built
 from node.errors import Unavailable
 from node.wire import status
@@ -33,7 +33,7 @@ async def answers(request: bytes, context: Any) -> AsyncIterator[bytes]:
 @pytest.fixture
 async def running() -> AsyncIterator[tuple[Built, grpc.aio.Channel]]:
     drain, health = Drain(), health_aio.HealthServicer()
-    server = grpc.aio.server(interceptors=[ErrorsToStatuses(), drain])
+    server = grpc.aio.server(interceptors=[Chain(ErrorsToStatuses(), drain)])
     handlers = {
         "Answer": grpc.unary_unary_rpc_method_handler(answer),
         "Answers": grpc.unary_stream_rpc_method_handler(answers),
