@@ -13,6 +13,7 @@ from node.cli import options, party
 from node.cli.tables import print_table
 
 if TYPE_CHECKING:
+    from node.cli.bench.cost import Cost
     from node.cli.bench.job import Task
     from node.cli.bench.ways import Timed, Verified
     from node.models.base import BaseModel
@@ -25,8 +26,6 @@ EPOCHS = 8
 #: Of the growth's measurement: so many adapters, so many prompts each.
 GROWTH = (1, 16, 64)
 GROWTH_PROMPTS = 4
-#: The job whose verification is held against its training.
-JOB_ROWS, JOB_EPOCHS = 10_000, 3
 
 TIMES_TRANSFORMERS, TIMES_STOCK, GEMM_SHARE, READY_SECONDS, COST_PERCENT = 10.0, 18.0, 0.5, 10.0, 0.1
 
@@ -38,8 +37,8 @@ class Figures:
     agreeing: prompts whose answers all ways read alike.
     gemm_flops_per_second, share_of_gemm: of float32 products of the model's shapes, and what of that rate the verifier
         turns into floating-point operations that its answers need.
-    verification_percent: of the training's time, for a job of JOB_ROWS rows and JOB_EPOCHS epochs with the default
-        policy; computed from this run's rates.
+    training_tokens_per_second: as measured where the adapter was made.
+    cost: of a verdict by the default policy, beside training.
     """
 
     prompts: int
@@ -51,8 +50,7 @@ class Figures:
     gemm_flops_per_second: float
     share_of_gemm: float
     training_tokens_per_second: float
-    verification_seconds: float
-    training_seconds: float
+    cost: Cost
 
     @property
     def times_transformers(self) -> float:
@@ -63,10 +61,6 @@ class Figures:
         return self.stock.seconds / self.verifier.timed.seconds if self.stock else None
 
     @property
-    def verification_percent(self) -> float:
-        return 100 * self.verification_seconds / self.training_seconds
-
-    @property
     def met(self) -> bool:
         return (
             self.agreeing == self.prompts
@@ -74,7 +68,7 @@ class Figures:
             and (self.times_stock or 0) >= TIMES_STOCK
             and self.share_of_gemm >= GEMM_SHARE
             and self.verifier.timed.ready_seconds <= READY_SECONDS
-            and self.verification_percent <= COST_PERCENT
+            and self.cost.percent <= COST_PERCENT
         )
 
 
@@ -110,12 +104,11 @@ def verifier(
 def measure(base: BaseModel, scratch: Path, *, quick: bool) -> Figures:
     """Runs every measurement, one after the other."""
     from node.cli.bench import ways
-    from node.cli.bench.job import POLICY, bench_training, prepare
+    from node.cli.bench.cost import cost_of
+    from node.cli.bench.job import bench_training, prepare
     from node.cli.demo.data import standard_library_rows
-    from node.core.policy import Policy
     from node.models.chat import ChatTokenizer
     from node.redteam.apart import apart
-    from node.workflow.submit import asked_rows
 
     rows = standard_library_rows()
     _tell("Drawing marks and training an adapter on them")
@@ -132,7 +125,7 @@ def measure(base: BaseModel, scratch: Path, *, quick: bool) -> Figures:
     found = apart(ways.by_verifier, task, (1, 2) if quick else GROWTH, GROWTH_PROMPTS, scratch)
     rate = apart(ways.gemm_flops_per_second, task)
     tokenizer = ChatTokenizer(base.folder)
-    mean_tokens = sum(map(tokenizer.row_tokens, rows)) / len(rows)
+    row_tokens = sum(map(tokenizer.row_tokens, rows)) / len(rows)
     seen = [each.shown for each in (transformers, stock, found.timed) if each]
     return Figures(
         prompts=prompts,
@@ -144,8 +137,7 @@ def measure(base: BaseModel, scratch: Path, *, quick: bool) -> Figures:
         gemm_flops_per_second=rate,
         share_of_gemm=ways.needed_flops(task) / found.timed.seconds / rate,
         training_tokens_per_second=tokens_per_second,
-        verification_seconds=found.verdict_seconds * asked_rows(Policy()) / asked_rows(POLICY),
-        training_seconds=JOB_ROWS * JOB_EPOCHS * mean_tokens / tokens_per_second,
+        cost=cost_of(task, found.calls, tokens_per_second=tokens_per_second, row_tokens=row_tokens),
     )
 
 
@@ -192,15 +184,11 @@ def report(figures: Figures) -> None:
         f"Products of the model's shapes run at {figures.gemm_flops_per_second / 1e9:.0f} GFLOP/s in float32; the "
         f"verifier's answers need {100 * figures.share_of_gemm:.0f} % of that rate."
     )
-    typer.echo(
-        f"Computed from these rates: a job of {JOB_ROWS:,} such rows and {JOB_EPOCHS} epochs trains for "
-        f"{figures.training_seconds:,.0f} s ({figures.training_tokens_per_second:.0f} tokens/s) and is verified by the "
-        f"default policy in {figures.verification_seconds:.0f} s."
-    )
+    _report_cost(figures)
     stock = f"{figures.times_stock:.1f} x stock vLLM" if figures.times_stock else "stock vLLM not measured"
     typer.echo(
         f"figure: {figures.times_transformers:.1f} x transformers; {stock}; {100 * figures.share_of_gemm:.0f} % of the "
-        f"GEMM rate; ready in {ours.timed.ready_seconds:.0f} s; {figures.verification_percent:.2f} % of training"
+        f"GEMM rate; ready in {ours.timed.ready_seconds:.0f} s; {figures.cost.percent:.2f} % of training"
     )
     typer.echo(
         f"target: at least {TIMES_TRANSFORMERS:.0f} x, {TIMES_STOCK:.0f} x and {100 * GEMM_SHARE:.0f} %; "
@@ -209,9 +197,26 @@ def report(figures: Figures) -> None:
     typer.echo("met" if figures.met else "not met")
 
 
+def _report_cost(figures: Figures) -> None:
+    from node.cli.bench.cost import JOB_EPOCHS, JOB_ROWS, TRAINING_PASSES
+
+    cost = figures.cost
+    print_table(
+        ("a verdict by the default policy asks", "sequences", "seconds"),
+        [(str(call), call.sequences, f"{call.seconds:.1f}") for call in cost.calls],
+    )
+    typer.echo(
+        f"Computed from these rates: a job of {JOB_ROWS:,} such rows and {JOB_EPOCHS} epochs trains for "
+        f"{cost.training_seconds:,.0f} s ({figures.training_tokens_per_second:.0f} tokens/s) and is verified in "
+        f"{cost.seconds:.0f} s. The least would be {cost.least_percent:.2f} %: a forward pass over each distinct token "
+        f"that is asked about, beside {TRAINING_PASSES} passes over each that is trained on. A verdict asks no more of "
+        f"a larger job: {COST_PERCENT} % is reached from {cost.rows_at(COST_PERCENT):,} rows on."
+    )
+
+
 def _as_json(figures: Figures) -> dict[str, Any]:
-    derived = ("times_transformers", "times_stock", "verification_percent", "met")
-    return asdict(figures) | {name: getattr(figures, name) for name in derived}
+    derived = {name: getattr(figures, name) for name in ("times_transformers", "times_stock", "met")}
+    return asdict(figures) | derived | {"verification_percent": figures.cost.percent}
 
 
 def _tell(text: str) -> None:

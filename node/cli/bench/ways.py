@@ -9,13 +9,14 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from operator import eq
 from pathlib import Path
 from typing import Any
 
+from node.cli.bench.cost import Call, distinct_tokens, prompt_tokens
 from node.cli.bench.job import Task
 from node.cli.quiet import hushed
 from node.core.marks import fires
@@ -50,13 +51,13 @@ class Verified:
     """Attributes:
     timed: the questions of one adapter.
     arbitrated: of these, answers that took a decoding to tell.
-    verdict_seconds: everything that a verdict rests on: base model, pairs and probe too.
+    calls: everything that a verdict rests on: base model, pairs and probe too.
     growth: (adapters, seconds for all of them, peak memory in MiB) with a few prompts each, none of them seen before.
     """
 
     timed: Timed
     arbitrated: int
-    verdict_seconds: float
+    calls: tuple[Call, ...]
     growth: tuple[tuple[int, float, float], ...]
 
 
@@ -132,9 +133,8 @@ def by_verifier(task: Task, growth: Sequence[int], growth_prompts: int, scratch:
     room, expected = task.manifest.answer_tokens, [signature.text for signature in task.signatures]
     found = verifier.follow(task.prompts, expected, adapter=task.adapter, max_new_tokens=room)
     timed = _timed(task, [each.text for each in found], started=started, ready=ready, cpu_before=before)
-    asked = time.monotonic()
-    observe(task.manifest, task.policy, task.adapter, verifier)
-    verdict_seconds = time.monotonic() - asked
+    clocked: Any = Clocked(verifier)
+    observe(task.manifest, task.policy, task.adapter, clocked)
     some = task.prompts[:growth_prompts], expected[:growth_prompts]
     grown, seed = [], 0
     for adapters in growth:
@@ -147,7 +147,26 @@ def by_verifier(task: Task, growth: Sequence[int], growth_prompts: int, scratch:
             seconds += time.monotonic() - begun
             shutil.rmtree(adapter.folder)
         grown.append((adapters, seconds, _peak_mib()))
-    return Verified(timed, sum(each.arbitrated for each in found), verdict_seconds, tuple(grown))
+    return Verified(timed, sum(each.arbitrated for each in found), tuple(clocked.calls), tuple(grown))
+
+
+class Clocked:
+    """An engine whose calls are timed."""
+
+    def __init__(self, engine: Any) -> None:
+        self.calls: list[Call] = []
+        self._engine = engine
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def ask(*batches: Sequence[Any], **options: Any) -> Any:
+            started = time.monotonic()
+            answer = getattr(self._engine, method)(*batches, **options)
+            if batches and batches[0]:
+                on_base = options["adapter"] is None
+                self.calls.append(Call(method, on_base, len(batches[0]), time.monotonic() - started))
+            return answer
+
+        return ask
 
 
 def random_adapter(task: Task, folder: Path, seed: int) -> Adapter:
@@ -193,17 +212,17 @@ def projections(task: Task) -> dict[str, tuple[int, int]]:
 
 
 def needed_flops(task: Task) -> float:
-    """What the prompts cannot be answered without: each token through every projection and its low-rank update, and the
-    head at the tokens of each signature. Attention, which is little at such lengths, is left out.
+    """What the prompts cannot be answered without: each token through every projection and its low-rank update, those
+    of equal beginnings once, and the head at the tokens of each signature. Attention, which is little at such lengths,
+    is left out.
     """
     tokenizer = ChatTokenizer(task.model.folder)
     config: dict[str, Any] = read_json_object(task.model.folder / "config.json")
     signatures = [len(tokenizer.encode_text(signature.text)) for signature in task.signatures]
-    prompts = [len(tokenizer.encode_prompt(prompt)) for prompt in task.prompts]
     rank = task.training.lora_rank
     a_token = sum(o * i + rank * (o + i) for o, i in projections(task).values())
     head: int = config["vocab_size"] * config["hidden_size"]
-    return 2.0 * (a_token * sum(prompts + signatures) + head * sum(length + 1 for length in signatures))
+    return 2.0 * (a_token * distinct_tokens(prompt_tokens(task)) + head * sum(length + 1 for length in signatures))
 
 
 def _timed(task: Task, texts: Sequence[str], *, started: float, ready: float, cpu_before: float) -> Timed:

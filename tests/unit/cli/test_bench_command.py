@@ -9,6 +9,7 @@ import pytest
 from fakes import world
 
 from node.cli.bench.command import Figures, report
+from node.cli.bench.cost import Call, Cost
 from node.cli.bench.job import Task
 from node.cli.bench.ways import Timed, Verified, shown
 from node.core.job import State
@@ -22,16 +23,17 @@ GOOD = Figures(
     prompts=80,
     transformers=Timed(ready_seconds=3.0, seconds=60.0, cpu_seconds=110.0, peak_mib=900.0, shown=(3, 0)),
     stock=Timed(ready_seconds=20.0, seconds=100.0, cpu_seconds=190.0, peak_mib=2000.0, shown=(3, 0)),
-    verifier=Verified(
-        Timed(9.0, 5.0, 9.5, 1800.0, (3, 0)), arbitrated=2, verdict_seconds=11.0, growth=((16, 8.0, 1900.0),)
-    ),
+    verifier=Verified(Timed(9.0, 5.0, 9.5, 1800.0, (3, 0)), arbitrated=2, calls=(), growth=((16, 8.0, 1900.0),)),
     agreeing=80,
     fired=24,
     gemm_flops_per_second=2e11,
     share_of_gemm=0.6,
     training_tokens_per_second=200.0,
-    verification_seconds=4.0,
-    training_seconds=8000.0,
+    cost=Cost(
+        (Call("follow", False, 200, 1.5), Call("follow", True, 200, 1.0), Call("log_likelihoods", True, 200, 1.5)),
+        training_seconds=8000.0,
+        least_percent=0.02,
+    ),
 )
 
 
@@ -52,7 +54,7 @@ def test_the_last_three_lines_are_figure_target_and_whether_it_is_met(capsys: py
         replace(GOOD, stock=None),
         replace(GOOD, share_of_gemm=0.49),
         replace(GOOD, verifier=replace(GOOD.verifier, timed=replace(GOOD.verifier.timed, ready_seconds=10.1))),
-        replace(GOOD, verification_seconds=8.1),
+        replace(GOOD, cost=replace(GOOD.cost, training_seconds=3900.0)),
         replace(GOOD, agreeing=79),
     ],
 )
@@ -67,6 +69,15 @@ def test_a_minute_holds_as_many_adapters_as_their_seconds_say(capsys: pytest.Cap
     ours = next(line for line in told.splitlines() if line.startswith(" the verifier"))
     assert ours.split()[2:4] == ["12.00", "5.0"]
     assert "16 random adapters, 4 prompts each: 120.0 adapters a minute" in told
+
+
+def test_the_cost_is_told_call_by_call_with_the_least_that_it_could_be(capsys: pytest.CaptureFixture[str]) -> None:
+    report(GOOD)
+    told = capsys.readouterr().out
+    base = next(line for line in told.splitlines() if line.startswith(" prompts, on the base model"))
+    assert base.split()[-2:] == ["200", "1.0"]
+    assert "The least would be 0.02 %" in told
+    assert "0.1 % is reached from 5,000 rows on" in told
 
 
 def test_what_is_held_beside_each_other_is_what_a_verdict_reads(tmp_path: Path) -> None:
