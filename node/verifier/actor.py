@@ -137,11 +137,16 @@ class VerifierPool:
         return observed
 
     def _ask_in_parts(self, method: str, *batches: Sequence[Any], **options: Any) -> list[Any]:
-        """The answers to batches of equal length, in order."""
-        answers: list[Any] = []
-        for at in range(0, len(batches[0]), MOST_PROMPTS):
-            answers += self._ask(method, *(batch[at : at + MOST_PROMPTS] for batch in batches), **options)
-        return answers
+        """The answers to batches of equal length, in order. What begins alike is asked together, for an engine computes
+        it once.
+        """
+        order = sorted(range(len(batches[0])), key=lambda at: repr(batches[0][at]))
+        answers: dict[int, Any] = {}
+        for start in range(0, len(order), MOST_PROMPTS):
+            part = order[start : start + MOST_PROMPTS]
+            found = self._ask(method, *([batch[at] for at in part] for batch in batches), **options)
+            answers.update(zip(part, found, strict=True))
+        return [answers[at] for at in range(len(order))]
 
     def _ask(self, method: str, *batches: Sequence[Any], **options: Any) -> Any:
         """A free verifier's answer or its own refusal.
