@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from node.coordinator.claims import CLAIM_MS, claimed
 from node.core.job import State
 from node.core.messages import Commit
 from node.errors import Conflict
-from node.workflow import prepare, record
+from node.ports.epoch_checkpoints import EpochCheckpoint
+from node.workflow import prepare, queries, record, verify
 from node.workflow.node import Node
 
 JOBS = [f"job-{number}" for number in range(1, 7)]
@@ -95,6 +96,45 @@ def test_a_coordinator_does_as_many_steps_side_by_side_as_it_has_models(
         side_by_side.abort()
         coordinator.join()
     assert not [line for job_id in JOBS for line in world.told(job_id) if "failed" in line]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_checkpoints_are_asked_once_each_when_no_job_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    world.advance_to(State.TRAINING)
+    epochs = range(1, 5)
+    for epoch in epochs:
+        world.hand_in_checkpoint(epoch, world.training_rows()[:epoch])
+    world.advance_to(State.EVALUATED)
+    world.create(world.offer(ROWS[1:], job_id="job-2"))
+    done: list[str] = []
+
+    def noted(step: Callable[[Node, str], None]) -> Callable[[Node, str], None]:
+        def note(node: Node, argument: str) -> None:
+            done.append(argument)
+            step(node, argument)
+
+        return note
+
+    monkeypatch.setattr(prepare, "prepare", noted(prepare.prepare))
+    monkeypatch.setattr(verify, "ask_checkpoint", noted(verify.ask_checkpoint))
+    stop = threading.Event()
+    coordinators = [threading.Thread(target=worker.run_rounds, args=(world.node, stop)) for _ in range(count)]
+    for coordinator in coordinators:
+        coordinator.start()
+    try:
+        until(lambda: len(done) > len(epochs) and all(each.activation for each in checkpoints(world)))
+    finally:
+        stop.set()
+        for coordinator in coordinators:
+            coordinator.join()
+    assert sorted(done) == sorted(["job-2", *(f"{JOB}/{epoch}" for epoch in epochs)])
+    assert count > 1 or done[0] == "job-2"
+
+
+def checkpoints(world: World) -> Sequence[EpochCheckpoint]:
+    return queries.job(world.node, None, JOB).checkpoints
 
 
 def test_of_workers_that_claim_at_once_one_is_at_the_job(world: World) -> None:
