@@ -96,7 +96,7 @@ class RayFineTuner:
 
     def lacks(self) -> str:
         """Why nothing can be trained now, for people; empty if nothing is missing."""
-        most = max(int(node.get("GPU", 0)) for node in nodes())
+        most = int(largest(nodes()).get("GPU", 0))
         if self._gpus_per_job <= max(most, 1):
             return ""
         return f"Trainings take {self._gpus_per_job} GPUs of one machine, and the largest has {most} now."
@@ -176,21 +176,25 @@ def start_trainer(command: Sequence[str] = (), *, gpus_per_job: int = 1) -> Any:
     """A handle of a new actor. It starts once the cluster has free what it asks for, and keeps that to itself."""
     import ray
 
-    each = allotment(nodes())
-    in_one_process = bool(command) or gpus_per_job == 1
-    of_its_own = gpus_per_job if in_one_process else 0  # otherwise Ray Train asks for what its processes need
-    workers = 1 if in_one_process else gpus_per_job
-    actor = ray.remote(TrainerActor).options(
-        max_concurrency=2, num_gpus=of_its_own * each["GPU"], num_cpus=of_its_own * each["CPU"]
-    )
-    return actor.remote(command, workers, each)
+    machine = largest(nodes())
+    each = allotment(machine)
+    actor = ray.remote(max_concurrency=2, num_cpus=0)(TrainerActor)
+    if command or gpus_per_job == 1:
+        asked = {"num_gpus": gpus_per_job * each["GPU"], "num_cpus": gpus_per_job * each["CPU"]}
+        return actor.options(**asked).remote(command, 1, each)
+    # Ray Train asks for what its processes need; what directs them shall not burden a head that trains nothing.
+    place = next(name for name in machine if name.startswith("node:") and not name.startswith("node:__"))
+    return actor.options(resources={place: 0.001}).remote(command, gpus_per_job, each)
 
 
-def allotment(machines: Sequence[Mapping[str, float]]) -> dict[str, int]:
-    """The share of the largest machine that goes with each of its GPUs; all of its CPUs if it has none.
+def largest(machines: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    return max(machines, key=lambda each: (each.get("GPU", 0), each.get("CPU", 0)))
+
+
+def allotment(machine: Mapping[str, float]) -> dict[str, int]:
+    """The share of a machine that goes with each of its GPUs; all of its CPUs if it has none.
 
     Torch takes as many threads as a process has CPUs.
     """
-    largest = max(machines, key=lambda each: (each.get("GPU", 0), each.get("CPU", 0)))
-    gpus, cpus = int(largest.get("GPU", 0)), int(largest.get("CPU", 0))
+    gpus, cpus = int(machine.get("GPU", 0)), int(machine.get("CPU", 0))
     return {"GPU": min(1, gpus), "CPU": cpus // max(1, gpus)}

@@ -36,6 +36,27 @@ def test_an_actor_trains_on_its_gpu(tiny_llama: BaseModel, tmp_path: Path) -> No
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == lora_shapes(tiny_llama, SPEC)
 
 
+def test_two_gpus_train_what_one_does(tiny_llama: BaseModel, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.device_count() < 2:
+        pytest.skip("this machine has fewer than two GPUs")
+    losses: dict[int, list[float]] = {1: [], 2: []}
+    for gpus, told in losses.items():
+        tuner = RayFineTuner(gpus_per_job=gpus)
+        try:
+            tuner.fine_tune(
+                ROWS,
+                SPEC,
+                base_model=tiny_llama.folder,
+                out=tmp_path / str(gpus),
+                report=lambda progress, told=told: told.append(progress.loss),
+            )
+        finally:
+            tuner.close()
+    assert losses[2] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_a_step_that_the_gpu_cannot_hold_is_taken_in_parts(tiny_llama: BaseModel, tmp_path: Path) -> None:
     """The limit lies above what the model and one row need, and far below what all rows need together."""
     import torch

@@ -22,8 +22,8 @@ SPEC = TrainingSpec(epochs=4, learning_rate_ppm=5_000, batch_rows=4, warmup_step
 
 
 def test_an_operators_own_trainer_learns_and_its_adapter_passes_the_gate(tiny_llama: BaseModel, tmp_path: Path) -> None:
-    actor = TrainerActor(TRAINER)
-    actor.train(ROWS, SPEC, tiny_llama.folder, tmp_path)
+    actor = TrainerActor(TRAINER, 1, {})
+    actor.train(ROWS, SPEC, tiny_llama.folder, tmp_path, SPEC.batch_rows)
     reports = actor.progress_since(0)
     assert [report.step for report in reports] == list(range(1, 9))
     assert reports[-1].loss < reports[0].loss

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node.provider.actors import allotment
+from node.provider.actors import allotment, largest
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from node.provider.actors import allotment
 def test_a_gpu_goes_with_its_share_of_the_largest_machines_cpus(
     nodes: list[dict[str, float]], gpus: int, cpus: int
 ) -> None:
-    assert allotment(nodes) == {"GPU": gpus, "CPU": cpus}
+    assert allotment(largest(nodes)) == {"GPU": gpus, "CPU": cpus}
