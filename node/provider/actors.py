@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from node.provider.memory import halve, most_rows_at_once
 QUIET_WORKER = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 POLL_SECONDS = 0.25
+#: The processes of a killed training on several GPUs end one after the other: 0.2 s later on a busy machine.
+ENDED_SECONDS = 1.0
 
 
 class TrainerActor:
@@ -140,6 +143,8 @@ class RayFineTuner:
             raise self._killed(out, rows_each) from error
         finally:
             self.cancel()
+            if self._gpus_per_job > 1:
+                time.sleep(ENDED_SECONDS)  # until then they may write into `out`
 
     def _killed(self, out: Path, rows_each: int) -> Unavailable:
         """What is said, and done, about the death of a process that nobody here killed."""
