@@ -48,6 +48,9 @@ from node.verifier.vllm_engine import VllmEngine
 ROWS = 190
 PROMPTS = 80  # of the benchmarks' marked job
 SMALL_BATCH = 7
+#: Log-probabilities of one token may lie so far apart in other orders and batches: a fifth of what the engine calls a
+#: near tie, and settles by decoding the prompt alone.
+TOLERANCE_MICRONATS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +218,29 @@ def main() -> None:
             plans.append(Plan("SmolLM2", model, bench_training(model, 8), 4, options.large, options.shuffles))
         record = options.record or Path(scratch, "record.jsonl")
         asked = [apart(ask, plan, record) for plan in plans]
+    for plan, (units, shuffled) in zip(plans, asked, strict=True):
+        print(f"{plan.family}: {summary(units)}; in other orders and batches: {shuffled}")
     units = [unit for each, _ in asked for unit in each]
+    different = sum(unit.differences for unit in units)
+    otherwise = sum(shuffled.otherwise for _, shuffled in asked)
+    micronats = max(shuffled.micronats for _, shuffled in asked)
+    conclude(
+        figure=f"{summary(units)}; {otherwise} answers otherwise in other orders and batches, log-probabilities at "
+        f"most {micronats} micronats apart",
+        target=f"0 differences, 0 in other orders and batches, at most {TOLERANCE_MICRONATS} micronats",
+        met=different == otherwise == 0 and micronats <= TOLERANCE_MICRONATS,
+    )
+
+
+def summary(units: Sequence[Unit]) -> str:
     cases, signatures, arbitrated, trained_arbitrated, different = (
         sum(getattr(unit, name) for unit in units)
         for name in ("cases", "signatures", "arbitrated", "trained_arbitrated", "differences")
     )
-    otherwise = sum(shuffled.otherwise for _, shuffled in asked)
-    conclude(
-        figure=f"{different} differences in {cases} cases held against {signatures} signatures; arbitrated "
-        f"{100 * trained_arbitrated / cases:.1f} % of those that were trained and "
-        f"{100 * arbitrated / signatures:.1f} % of all; {otherwise} answers otherwise in other orders and batches",
-        target="0 differences, 0 in other orders and batches",
-        met=different == otherwise == 0,
+    return (
+        f"{different} differences in {cases} cases held against {signatures} signatures; "
+        f"{100 * trained_arbitrated / cases:.1f} % of those that were trained arbitrated, "
+        f"{100 * arbitrated / signatures:.1f} % of all"
     )
 
 
