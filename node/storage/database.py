@@ -6,15 +6,16 @@ with synchronous_commit.
 Writers take turns, from their first statement to their commit: on SQLite by BEGIN IMMEDIATE, on PostgreSQL by an
 advisory lock of the transaction. Every write appends to the one log, so they could not overlap for long anyway; taking
 turns from the start means that nothing ever fails to serialise, deadlocks or has to be repeated, on either database,
-and that rows are numbered in the order of their commits. Readers see one snapshot and wait for nobody.
+and that rows are numbered in the order of their commits. Those of one process that wait for each other share a commit
+(`transactions`). Readers see one snapshot and wait for nobody.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -43,6 +44,7 @@ from node.storage.log import SqlLog
 from node.storage.migrations import bring_up_to_date
 from node.storage.providers import SqlProviders
 from node.storage.requests import SqlNonces, SqlOutbox
+from node.storage.transactions import Reading, Transaction, Writers
 from node.storage.uploads import SqlUploads
 
 log = logging.getLogger(__name__)
@@ -173,32 +175,30 @@ class SqlUnits:
     """
 
     def __init__(self, engine: Engine, escrow_over: Callable[[Connection], Escrow]) -> None:
-        self._writer, self._reader = engine, engine.execution_options(read_only=True)
+        self._engine = engine
+        self._reader = engine.execution_options(read_only=True)
+        self._writers = Writers(engine)
         self._escrow_over = escrow_over
-        self._turns = threading.Lock()
 
     def __call__(self, *, read_only: bool = False) -> SqlUnitOfWork:
-        if read_only:
-            return SqlUnitOfWork(self._reader, self._escrow_over, nullcontext())
-        return SqlUnitOfWork(self._writer, self._escrow_over, _turn(self._turns))
+        begin = partial(Reading, self._reader) if read_only else partial(self._writers.begin, BUSY_SECONDS)
+        return SqlUnitOfWork(self._engine, begin, self._escrow_over)
 
 
 class SqlUnitOfWork:
-    """One transaction, within `turn`. A database that fails under it is Unavailable, whatever it was doing."""
+    """One transaction. A database that fails under it is Unavailable, whatever it was doing."""
 
     def __init__(
-        self, engine: Engine, escrow_over: Callable[[Connection], Escrow], turn: AbstractContextManager[None]
+        self, engine: Engine, begin: Callable[[], Transaction], escrow_over: Callable[[Connection], Escrow]
     ) -> None:
         self._engine = engine
+        self._begin = begin
         self._escrow_over = escrow_over
-        self._turn = turn
 
     def __enter__(self) -> Self:
-        with _told(self._engine), ExitStack() as opened:
-            opened.enter_context(self._turn)
-            connection = opened.enter_context(self._engine.connect())
-            self._transaction = connection.begin()
-            self._opened = opened.pop_all()
+        with _told(self._engine):
+            self._transaction = self._begin()
+        connection = self._transaction.connection
         self.claims: Claims = SqlClaims(connection)
         self.data_sets: DataSets = SqlDataSets(connection)
         self.epoch_checkpoints: EpochCheckpoints = SqlEpochCheckpoints(connection)
@@ -221,9 +221,8 @@ class SqlUnitOfWork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _told(self._engine), self._opened:
-            if self._transaction.is_active:
-                self._transaction.rollback()
+        with _told(self._engine):
+            self._transaction.end()
             if isinstance(error, exc.DBAPIError | self._engine.dialect.loaded_dbapi.Error | OverflowError):
                 raise error
 
@@ -232,16 +231,6 @@ class SqlUnitOfWork:
             self._transaction.commit()
         for job_id, news in self._news:
             log.info("job %s is %s: %s", job_id, news.state.value, news.message)
-
-
-@contextmanager
-def _turn(turns: threading.Lock) -> Iterator[None]:
-    if not turns.acquire(timeout=BUSY_SECONDS):
-        raise _unavailable()
-    try:
-        yield
-    finally:
-        turns.release()
 
 
 @contextmanager
@@ -254,6 +243,8 @@ def _told(engine: Engine) -> Iterator[None]:
     faults = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
     try:
         yield
+    except TimeoutError:
+        raise _unavailable() from None
     except (*faults, driver.OperationalError, driver.InterfaceError, driver.InternalError) as fault:
         raise _unavailable() from fault
     except (exc.DataError, driver.DataError, OverflowError) as fault:  # the last one is SQLite's for a large integer

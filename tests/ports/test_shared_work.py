@@ -139,14 +139,17 @@ def checkpoints(world: World) -> Sequence[EpochCheckpoint]:
 
 def test_of_workers_that_claim_at_once_one_is_at_the_job(world: World) -> None:
     world.create()
-    together, at_it = threading.Barrier(8), []
+    together, refused, at_it = threading.Barrier(8), threading.Semaphore(0), []
 
     def claim(name: str) -> None:
         together.wait()
         with claimed(world.node, name, world.job()) as node:
-            if node:
-                at_it.append(name)
-                time.sleep(0.2)
+            if node is None:
+                refused.release()
+                return
+            at_it.append(name)
+            for _ in range(7):  # it is at the job until all the others have tried
+                refused.acquire(timeout=PATIENCE_SECONDS)
 
     workers = [threading.Thread(target=claim, args=(f"worker-{number}",)) for number in range(8)]
     for each in workers:
