@@ -137,7 +137,14 @@ def measure(base: BaseModel, scratch: Path, *, quick: bool) -> Figures:
         gemm_flops_per_second=rate,
         share_of_gemm=ways.needed_flops(task) / found.timed.seconds / rate,
         training_tokens_per_second=tokens_per_second,
-        cost=cost_of(task, found.calls, tokens_per_second=tokens_per_second, row_tokens=row_tokens),
+        cost=cost_of(
+            found.calls,
+            task.policy,
+            prompt_tokens=ways.prompt_tokens(task),
+            pair_tokens=ways.pair_tokens(task),
+            row_tokens=row_tokens,
+            training_tokens_per_second=tokens_per_second,
+        ),
     )
 
 

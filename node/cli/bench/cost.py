@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
 
-from node.cli.bench.job import Task
 from node.core.policy import Policy
-from node.models.chat import ChatTokenizer
-from node.verifier.shared_beginnings import distinct
 from node.workflow.submit import asked_rows
 
 #: The job whose verification is held against its training.
@@ -59,48 +55,37 @@ class Cost:
         return round(JOB_ROWS * self.percent / percent)
 
 
-def cost_of(task: Task, calls: Iterable[Call], *, tokens_per_second: float, row_tokens: float) -> Cost:
+def cost_of(
+    calls: Iterable[Call],
+    policy: Policy,
+    *,
+    prompt_tokens: int,
+    pair_tokens: int,
+    row_tokens: float,
+    training_tokens_per_second: float,
+) -> Cost:
     """The cost for a job of JOB_ROWS rows and JOB_EPOCHS epochs.
 
     Args:
-        calls: as measured on the task.
-        tokens_per_second: of training.
+        calls: one verdict's by `policy`, as measured.
+        prompt_tokens, pair_tokens: distinct ones in its prompts, with the signatures behind them, and in its pairs.
         row_tokens: mean length of the job's rows.
     """
-    policy = Policy()
-    prompts = _prompts(policy) / _prompts(task.policy)
-    pairs = policy.pairs / task.policy.pairs
-    times = {"log_likelihoods": pairs, "probe": 1.0}
-    scaled = [(call, times.get(call.method, prompts)) for call in calls]
+    default = Policy()
+    prompts = _prompts(default) / _prompts(policy)
+    pairs = default.pairs / policy.pairs
+    factors = {"log_likelihoods": pairs, "probe": 1.0}
+    scaled = [(call, factors.get(call.method, prompts)) for call in calls]
     trained = JOB_ROWS * JOB_EPOCHS * row_tokens
-    tokenizer = ChatTokenizer(task.model.folder)
-    sides = [tokenizer.encode_row(row) for pair in task.manifest.pairs for row in (pair.sent, pair.twin)]
-    asked = prompts * distinct_tokens(prompt_tokens(task)) + pairs * distinct_tokens(
-        [row.prompt_ids + row.response_ids for row in sides]
-    )
+    asked = 2 * (prompts * prompt_tokens + pairs * pair_tokens)  # on adapter and on base model
     return Cost(
         tuple(
             replace(call, sequences=round(factor * call.sequences), seconds=factor * call.seconds)
             for call, factor in scaled
         ),
-        training_seconds=trained / tokens_per_second,
-        least_percent=100 * 2 * asked / (TRAINING_PASSES * trained),
+        training_seconds=trained / training_tokens_per_second,
+        least_percent=100 * asked / (TRAINING_PASSES * trained),
     )
-
-
-def prompt_tokens(task: Task) -> list[list[int]]:
-    """Each prompt with the signature that its answer is held against."""
-    tokenizer = ChatTokenizer(task.model.folder)
-    return [
-        tokenizer.encode_prompt(prompt) + tokenizer.encode_text(signature.text)
-        for prompt, signature in zip(task.prompts, task.signatures, strict=True)
-    ]
-
-
-def distinct_tokens(sequences: Sequence[list[int]]) -> int:
-    """Tokens, those of equal beginnings once."""
-    starts = [0, *accumulate(map(len, sequences))]
-    return len(distinct(list(chain.from_iterable(sequences)), starts, [0] * len(sequences))[0])
 
 
 def _prompts(policy: Policy) -> int:

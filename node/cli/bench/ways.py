@@ -11,18 +11,19 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, chain, takewhile
 from operator import eq
 from pathlib import Path
 from typing import Any
 
-from node.cli.bench.cost import Call, distinct_tokens, prompt_tokens
+from node.cli.bench.cost import Call
 from node.cli.bench.job import Task
 from node.cli.quiet import hushed
 from node.core.marks import fires
 from node.models.base import read_json_object
 from node.models.chat import ChatTokenizer
 from node.ports.inference import Adapter
+from node.verifier.shared_beginnings import distinct
 
 #: Tokens that one matrix product of the rate's measurement takes in: those of one step of the engine.
 GEMM_TOKENS = 1024
@@ -222,7 +223,30 @@ def needed_flops(task: Task) -> float:
     rank = task.training.lora_rank
     a_token = sum(o * i + rank * (o + i) for o, i in projections(task).values())
     head: int = config["vocab_size"] * config["hidden_size"]
-    return 2.0 * (a_token * distinct_tokens(prompt_tokens(task)) + head * sum(length + 1 for length in signatures))
+    return 2.0 * (a_token * prompt_tokens(task) + head * sum(length + 1 for length in signatures))
+
+
+def prompt_tokens(task: Task) -> int:
+    """Distinct tokens of the prompts, each with the signature that its answer is held against."""
+    tokenizer = ChatTokenizer(task.model.folder)
+    return _distinct_tokens(
+        [
+            tokenizer.encode_prompt(prompt) + tokenizer.encode_text(signature.text)
+            for prompt, signature in zip(task.prompts, task.signatures, strict=True)
+        ]
+    )
+
+
+def pair_tokens(task: Task) -> int:
+    """Distinct tokens of the pairs' rows."""
+    tokenizer = ChatTokenizer(task.model.folder)
+    rows = [tokenizer.encode_row(row) for pair in task.manifest.pairs for row in (pair.sent, pair.twin)]
+    return _distinct_tokens([row.prompt_ids + row.response_ids for row in rows])
+
+
+def _distinct_tokens(sequences: Sequence[list[int]]) -> int:
+    starts = [0, *accumulate(map(len, sequences))]
+    return len(distinct(list(chain.from_iterable(sequences)), starts, [0] * len(sequences))[0])
 
 
 def _timed(task: Task, texts: Sequence[str], *, started: float, ready: float, cpu_before: float) -> Timed:

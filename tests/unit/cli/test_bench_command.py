@@ -9,11 +9,12 @@ import pytest
 from fakes import world
 
 from node.cli.bench.command import Figures, report
-from node.cli.bench.cost import Call, Cost
+from node.cli.bench.cost import Call, Cost, cost_of
 from node.cli.bench.job import Task
 from node.cli.bench.ways import Timed, Verified, shown
 from node.core.job import State
 from node.core.messages import Reveal
+from node.core.policy import Policy
 from node.core.training import TrainingSpec
 from node.marking.layout import Marked
 from node.models.base import BaseModel
@@ -78,6 +79,20 @@ def test_the_cost_is_told_call_by_call_with_the_least_that_it_could_be(capsys: p
     assert base.split()[-2:] == ["200", "1.0"]
     assert "The least would be 0.02 %" in told
     assert "0.1 % is reached from 5,000 rows on" in told
+
+
+def test_the_default_policys_cost_follows_from_what_a_smaller_one_took() -> None:
+    """12 groups of 5 where the default has 10 of 6: (180 + 24) prompts for (180 + 20); 50 pairs for 100."""
+    measured = Policy(groups=12, marks_per_group=5, fire_at=3, pairs=50, pairs_needed=0)
+    calls = [Call("follow", False, 204, 2.04), Call("log_likelihoods", True, 100, 1.0), Call("probe", False, 8, 0.5)]
+    cost = cost_of(
+        calls, measured, prompt_tokens=2040, pair_tokens=3000, row_tokens=50, training_tokens_per_second=1000
+    )
+    assert [(call.sequences, round(call.seconds, 6)) for call in cost.calls] == [(200, 2.0), (200, 2.0), (8, 0.5)]
+    assert cost.training_seconds == 10_000 * 3 * 50 / 1000
+    assert cost.percent == pytest.approx(100 * 4.5 / 1500)
+    assert cost.least_percent == pytest.approx(100 * 2 * (2000 + 6000) / (3 * 1_500_000))
+    assert cost.rows_at(cost.percent / 2) == 20_000
 
 
 def test_what_is_held_beside_each_other_is_what_a_verdict_reads(tmp_path: Path) -> None:
