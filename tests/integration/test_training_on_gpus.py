@@ -6,8 +6,9 @@ The GPUs are declared, not real: Ray places by what is declared, and torch train
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,23 +61,28 @@ def test_each_training_has_a_gpu_to_itself_and_waits_until_one_is_free(tuner: Ra
         ray.kill(each)
 
 
-def test_a_training_takes_two_gpus_of_one_machine_and_leaves_what_one_process_would(
+def test_a_training_takes_two_gpus_of_one_machine_and_gives_them_back_when_it_is_cancelled(
     tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
-    """The first attempt is cancelled; were its GPUs still reserved, the second one could never begin."""
-    placed: list[Any] = []
-
-    def cancel(progress: Progress) -> None:
-        placed.extend(reserved())
+    with ThreadPoolExecutor(1) as other:
+        ending = other.submit(
+            tuner.fine_tune, ROWS, SPEC, base_model=tiny_llama.folder, out=tmp_path, report=lambda _: None
+        )
+        while not (started("RayTrainWorker") or ending.done()):
+            time.sleep(0.1)
+        placed = reserved()
         tuner.cancel()
-
-    endless = replace(SPEC, epochs=100)
-    with pytest.raises(Unavailable, match="cancelled"):
-        tuner.fine_tune(ROWS, endless, base_model=tiny_llama.folder, out=tmp_path / "endless", report=cancel)
+        with pytest.raises(Unavailable, match="cancelled"):
+            ending.result()
     assert placed == [("CREATED", "STRICT_PACK", [{"GPU": 1.0, "CPU": 1.0}] * 2)]
     assert reserved() == []
     assert psutil.wait_procs(started("RayTrainWorker"), timeout=5)[1] == []
 
+
+def test_two_gpus_leave_the_adapter_that_one_process_would(
+    tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path
+) -> None:
+    """Were the GPUs of the one that was cancelled still reserved, this could never begin."""
     reports: list[Progress] = []
     tuner.fine_tune(ROWS, SPEC, base_model=tiny_llama.folder, out=tmp_path / "two", report=reports.append)
     alone: list[Progress] = []

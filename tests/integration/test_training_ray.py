@@ -80,24 +80,24 @@ def test_a_cancelled_training_ends_within_seconds(tuner: RayFineTuner, tiny_llam
 def test_after_a_killed_actor_the_next_goes_on_from_the_last_finished_epoch_with_half_as_many_rows_in_memory(
     tuner: RayFineTuner, tiny_llama: BaseModel, tmp_path: Path
 ) -> None:
-    spec = TrainingSpec(epochs=20, batch_rows=4)
+    spec = TrainingSpec(epochs=8, batch_rows=4)
     killed_at: list[int] = []
 
-    def kill_in_the_fifth_epoch(progress: Progress) -> None:
-        if progress.step > 8 and not killed_at:
+    def kill_in_the_third_epoch(progress: Progress) -> None:
+        if progress.step > 4 and not killed_at:
             killed_at.append(progress.step)
             started("TrainerActor")[0].kill()
 
     with pytest.raises(Unavailable, match=r"killed from outside.* with at most 2 of a step's rows in memory"):
-        tuner.fine_tune(ROWS, spec, base_model=tiny_llama.folder, out=tmp_path, report=kill_in_the_fifth_epoch)
+        tuner.fine_tune(ROWS, spec, base_model=tiny_llama.folder, out=tmp_path, report=kill_in_the_third_epoch)
     reports: list[Progress] = []
     tuner.fine_tune(ROWS, spec, base_model=tiny_llama.folder, out=tmp_path, report=reports.append)
-    assert [report.step for report in reports] == list(range(reports[0].step, 41))
+    assert [report.step for report in reports] == list(range(reports[0].step, 17))
     assert reports[0].step >= killed_at[0] // 2 * 2 - 1
     assert (tmp_path / "adapter_model.safetensors").exists()
     found = latest(tmp_path / "checkpoints", training_digest(ROWS, spec, tiny_llama.digest))
     assert found is not None
-    assert (found[1].rows, found[1].rows_at_once) == (20 * len(ROWS), 2)
+    assert (found[1].rows, found[1].rows_at_once) == (8 * len(ROWS), 2)
 
 
 def test_ray_listens_on_loopback_only(tuner: RayFineTuner) -> None:
