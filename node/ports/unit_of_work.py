@@ -112,7 +112,9 @@ class UnitOfWork(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Returns when all of it is durable; nothing is to be done with this transaction after that."""
+        ...
 
 
 class Units(Protocol):

@@ -153,7 +153,7 @@ def test_a_job_is_quoted_placed_shown_and_cancelled(served: Served, hallmark: Ru
     assert "then: The job is cancelled and the hold on the price released." in out
     assert job_id in hallmark("job", "list", "--state", "offered")[1]
     assert job_id in hallmark("job", "list", "--as", "operator")[1]
-    assert "9,000 locked" in hallmark("account", "show")[1]
+    assert hallmark("account", "show")[1].endswith(f", 9,000 locked\n  9,000 in {job_id}\n")
     code, out, _ = hallmark("job", "cancel", job_id)
     assert (code, out.startswith(f"Job {job_id} is cancelled.\n  price             9,000 CREDIT for ")) == (0, True)
     assert job_id not in hallmark("job", "list", "--state", "offered")[1]
