@@ -2,7 +2,8 @@
 
 A commit takes until the disk says that it is safe, and meanwhile nobody else can write. So a writer that commits while
 others wait hands its open transaction to the next of them, who goes on behind a savepoint, and the last one commits for
-all. Each hears that it has committed when all of them have; what one takes back, it takes back to its savepoint alone.
+all. Each hears that it has committed when all of them have; what one takes back, it takes back to its savepoint alone,
+and hears of that no sooner either, for it has seen what the others wrote, and may answer by it.
 Knows no table, and of writers in other processes only that the database has them wait.
 """
 
@@ -25,7 +26,7 @@ class Transaction(Protocol):
         """Returns once it is durable; the connection is not to be used any more."""
 
     def end(self) -> None:
-        """Takes back what was not committed."""
+        """Takes back what was not committed. Returns once all that it saw is durable."""
 
 
 class Reading:
@@ -132,6 +133,7 @@ class Writing:
             raise
         finally:
             self._writers.pass_turn(self._shared, fault)
+        self._shared.wait()
 
 
 class _Shared:

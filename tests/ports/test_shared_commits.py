@@ -113,15 +113,25 @@ def test_a_commit_that_fails_fails_for_all_who_share_it(engine: Engine, units: S
         raise exc.OperationalError("COMMIT", {}, OSError("no room on the disk"))
 
     event.listen(engine, "commit", fail)
-    assert [type(each) for each in side_by_side(units, leaf, leaf, changes_its_mind)] == [
-        Unavailable,
-        Unavailable,
-        RuntimeError,
-    ]
+    assert [type(each) for each in side_by_side(units, leaf, leaf)] == [Unavailable] * 2
     event.remove(engine, "commit", fail)
     assert size(units) == 0
     assert side_by_side(units, leaf, leaf) == [None, None]
     assert size(units) == 2
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_nobody_answers_by_what_another_wrote_before_that_is_safe(engine: Engine, units: SqlUnits, place: int) -> None:
+    """A repeated request is answered from the first one's record, without writing anything."""
+
+    def fail(_connection: object) -> None:
+        raise exc.OperationalError("COMMIT", {}, OSError("no room on the disk"))
+
+    event.listen(engine, "commit", fail)
+    parts = [leaf, leaf, leaf]
+    parts[place] = changes_its_mind
+    assert [type(each) for each in side_by_side(units, *parts)] == [Unavailable] * 3
+    event.remove(engine, "commit", fail)
 
 
 def test_who_loses_the_transaction_loses_it_for_those_before_and_none_after(units: SqlUnits) -> None:
