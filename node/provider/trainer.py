@@ -24,7 +24,7 @@ from peft.helpers import disable_input_dtype_casting
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModelForCausalLM,
@@ -302,9 +302,8 @@ class RowTrainer(SFTTrainer):  # type: ignore[misc]
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in trained]
         summed = self.accelerator.reduce(parameters_to_vector(gradients), "sum")
-        vector_to_parameters(summed, gradients)
-        for parameter, gradient in zip(trained, gradients, strict=True):
-            parameter.grad = gradient
+        for parameter, gradient in zip(trained, summed.split([each.numel() for each in trained]), strict=True):
+            parameter.grad = gradient.view_as(parameter)
 
     def compute_loss(
         self,
