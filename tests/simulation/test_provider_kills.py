@@ -60,7 +60,7 @@ async def test_a_job_is_delivered_whatever_is_killed(model: BaseModel, tmp_path:
                 assert agent.poll() is None, f"{plan}: {farm.log.read_text()}"
                 await asyncio.sleep(0.1)
             await asyncio.sleep(after)
-            await kill(agent, VICTIMS[name])
+            await kill(farm, agent, VICTIMS[name])
             agent = await delivered(farm, agent, plan)
             agent.send_signal(signal.SIGTERM)
             await asyncio.to_thread(agent.wait, END_SECONDS)
@@ -71,9 +71,11 @@ async def test_a_job_is_delivered_whatever_is_killed(model: BaseModel, tmp_path:
     assert not (farm.home / "state" / "work" / JOB).exists(), plan
 
 
-async def kill(agent: subprocess.Popen[bytes], part: str | None) -> None:
-    """Kills the agent, or the process of its Ray whose command line has this part, once there is one."""
-    while agent.poll() is None:
+async def kill(farm: Farm, agent: subprocess.Popen[bytes], part: str | None) -> None:
+    """Kills the agent, or the process of its Ray whose command line has this part, once there is one; after a delivery
+    there will be none.
+    """
+    while agent.poll() is None and farm.world.job().state is not State.UPLOADED:
         children = psutil.Process(agent.pid).children(recursive=True)
         victims = (
             [psutil.Process(agent.pid)] if part is None else [each for each in children if part in command_line(each)]
