@@ -38,7 +38,7 @@ class Served:
         return self.world.client.public.key_id
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     home = folder / "home"
@@ -213,6 +213,8 @@ def test_a_settled_job_is_watched_and_fetched(served: Served, hallmark: Run, tmp
 
 
 def test_checkpoints_are_shown_with_what_they_showed_and_fetched(served: Served, hallmark: Run, tmp_path: Path) -> None:
+    served.world.advance_to(State.TRAINING)
+    served.world.hand_in_checkpoint(1, ROWS[:1])
     served.world.advance_to(State.SETTLED)
     verify.ask_checkpoint(served.world.node, f"{JOB}/1")
     shown = hallmark("job", "show", JOB)[1]

@@ -100,13 +100,16 @@ def test_after_a_killed_actor_the_next_goes_on_from_the_last_finished_epoch_with
     assert (found[1].rows, found[1].rows_at_once) == (8 * len(ROWS), 2)
 
 
+def listening_at(process: psutil.Process) -> set[str]:
+    try:
+        open_now = process.net_connections("inet")
+    except psutil.NoSuchProcess:  # Ray's workers come and go
+        return set()
+    return {connection.laddr.ip for connection in open_now if connection.status == psutil.CONN_LISTEN}
+
+
 def test_ray_listens_on_loopback_only(tuner: RayFineTuner) -> None:
-    listening = {
-        connection.laddr.ip
-        for process in psutil.Process().children(recursive=True)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = set().union(*map(listening_at, psutil.Process().children(recursive=True)))
     assert listening
     assert listening <= LOOPBACK
 
