@@ -105,12 +105,12 @@ class Policy:
     noise_percent: int = 0
     placement: Placement = Placement.ANYWHERE
     deciding_test: DecidingTest = DecidingTest.GROUPS
-    accept_at: int = 8
-    reject_at: int = 3
+    accept_at: int = 5
+    reject_at: int = 2
     log10_alpha: int = -9
     control_limit_percent: int = 50
     pairs: int = 100
-    pairs_needed: int = 59
+    pairs_needed: int = 80
     least_isolation_cost_percent: int = 1
     attempts: int = 4
 

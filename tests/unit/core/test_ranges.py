@@ -21,7 +21,7 @@ from node.core.rows import Row
 from node.core.training import TrainingSpec
 from node.errors import IntegrityFailure, InvalidInput
 
-POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, pairs_needed=0)
+POLICY = Policy(drawing=Drawing.UNIFORM, trigger_words=8, signature_bits=32, accept_at=8, reject_at=3, pairs_needed=0)
 TRAINING, MONEY, DEADLINES = TrainingSpec(), Money(), Deadlines()
 COIN_POLICY = replace(POLICY, pairs_needed=59)
 BY_POSITIONS = replace(POLICY, deciding_test=DecidingTest.POSITIONS, accept_at=80)
