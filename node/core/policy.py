@@ -110,7 +110,7 @@ class Policy:
     log10_alpha: int = -9
     control_limit_percent: int = 50
     pairs: int = 100
-    pairs_needed: int = 80
+    pairs_needed: int = 85
     least_isolation_cost_percent: int = 1
     attempts: int = 4
 

@@ -36,9 +36,9 @@ from node.verifier.likelihood import micronats
 #: Two best tokens closer than this (in nats) are settled by decoding the prompt alone.
 NEAR_TIE_NATS = 1e-3
 KV_CACHE_BYTES = 512 << 20
-#: Bounds the logits of one step: 1,024 x 49,152 float32 values are 200 MB.
-STEP_TOKENS = 1024
-MAX_SEQUENCES = 64
+#: All questions of a few groups fit into one step: weights are read, and packed for the processor, once a step.
+STEP_TOKENS = 4096
+MAX_SEQUENCES = 128
 #: Adapters kept in memory; the one in use is always among them.
 CACHED_ADAPTERS = 4
 #: Asked for beyond `top`, so that ties at the edge are broken by token id and not by the sort.
