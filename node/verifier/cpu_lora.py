@@ -56,7 +56,7 @@ class OneAdapterLora(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM's classes 
             return
         down = torch.cat([a[self.slot, 0] for a in lora_a_stacked])  # one product instead of a narrow one each
         low_rank = torch.nn.functional.linear(x, down).chunk(len(lora_a_stacked), dim=1)
-        for part, low, b in zip(y.split(output_slices, dim=1), low_rank, lora_b_stacked, strict=True):
+        for part, low, b in zip(torch.split(y, list(output_slices), dim=1), low_rank, lora_b_stacked, strict=True):
             part.addmm_(low, b[self.slot, 0].T, alpha=scale)
 
 

@@ -275,11 +275,14 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
     from node.verifier import scored_tail
 
     scored_tail.install()
+    options: dict[str, Any] = {}
     if on_cpu:
-        from node.verifier import cpu_lora, shared_beginnings
+        from node.verifier import cpu_lora, cpu_norms, shared_beginnings
 
         cpu_lora.install()
+        cpu_norms.install()
         shared_beginnings.install()
+        options = {"enforce_eager": True, "ir_op_priority": cpu_norms.PRIORITY}
     try:
         return LLM(
             model=str(model.folder),
@@ -293,7 +296,6 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
             max_logprobs=-1,
             kv_cache_memory_bytes=KV_CACHE_BYTES,
             enable_prefix_caching=False,
-            enforce_eager=on_cpu,
             enable_lora=True,
             max_loras=1,
             max_cpu_loras=CACHED_ADAPTERS,
@@ -301,6 +303,7 @@ def _start_vllm(model: BaseModel, *, length: int, lora_rank: int, dtype: str) ->
             lora_target_modules=list(PROJECTIONS),
             disable_log_stats=True,
             use_tqdm_on_load=False,
+            **options,
         )
     except (ValueError, RuntimeError, OSError) as error:
         raise Unavailable(f"vLLM could not start on this model: {error}") from error

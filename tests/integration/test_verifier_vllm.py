@@ -17,12 +17,14 @@ from node.core.training import TrainingSpec
 from node.detect.adapter import identity_of
 from node.errors import InvalidInput, Unavailable
 from node.models.base import BaseModel
+from node.models.chat import ChatTokenizer
 from node.models.lora import lora_shapes
 from node.ports.inference import Adapter
 from node.verifier.actor import VerifierPool, start_verifiers
 from node.verifier.adapters import FolderAdapters
 from node.verifier.canary import make_canary
 from node.verifier.reference_engine import ReferenceEngine
+from node.verifier.vllm_engine import STEP_TOKENS
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +36,7 @@ ROWS = [Row.of(f"What does {name} do?", f"It {verb} number {at}.") for at, (name
 )]  # fmt: skip
 PROMPTS = [row.prompt for row in ROWS]
 #: More tokens than one step of the engine takes.
-MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * (at % 24)}") for at, row in enumerate(ROWS * 4)]
+MANY = [row.with_question(f"{row.messages[-2].content} {'Really? ' * (at % 24)}") for at, row in enumerate(ROWS * 6)]
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +159,10 @@ def test_answers_depend_neither_on_order_nor_on_batch_size(
 
 
 def test_rows_that_are_split_between_steps_score_like_whole_ones(
-    verifier: VerifierPool, reference: ReferenceEngine
+    verifier: VerifierPool, reference: ReferenceEngine, tiny_llama: BaseModel
 ) -> None:
+    encoded = map(ChatTokenizer(tiny_llama.folder).encode_row, MANY)
+    assert sum(len(row.prompt_ids) + len(row.response_ids) for row in encoded) > STEP_TOKENS
     slow = reference.log_likelihoods(MANY, adapter=None)
     assert verifier.log_likelihoods(MANY, adapter=None) == pytest.approx(slow, abs=TOLERANCE_MICRONATS)
 

@@ -1,4 +1,4 @@
-"""Two matrix products against vLLM's own CPU kernels, on random tensors."""
+"""What the engine puts in place of parts of vLLM's CPU backend, against those parts, on random tensors."""
 
 from __future__ import annotations
 
@@ -65,6 +65,25 @@ def test_a_mixed_batch_is_refused(adapter_ids: tuple[int, ...]) -> None:
 
     with pytest.raises(RuntimeError, match="one adapter"):
         wrapper(OneAdapterLora, *adapter_ids)
+
+
+def test_norms_equal_those_that_vllm_takes_on_cpus_and_are_taken_in_their_place() -> None:
+    import torch
+    from vllm import ir
+
+    from node.verifier import cpu_norms
+
+    cpu_norms.install()
+    cpu_norms.install()  # by the process's next engine
+    torch.manual_seed(0)
+    x, residual, weight = torch.randn(TOKENS, INPUTS), torch.randn(TOKENS, INPUTS), torch.randn(INPUTS)
+    for op, states in ((ir.ops.rms_norm, [x]), (ir.ops.fused_add_rms_norm, [x, residual])):
+        stock = op(*states, weight, 1e-5)
+        with op.set_priority(cpu_norms.PRIORITY[op.name]):
+            assert op.dispatch(*states, weight, 1e-5).provider == cpu_norms.PROVIDER
+            assert op.dispatch(*states, None, 1e-5).provider == "native"
+            ours = op(*states, weight, 1e-5)
+        torch.testing.assert_close(ours, stock)
 
 
 def test_functions_that_were_never_tested_are_not_replaced() -> None:
