@@ -77,11 +77,13 @@ def test_norms_equal_those_that_vllm_takes_on_cpus_and_are_taken_in_their_place(
     cpu_norms.install()  # by the process's next engine
     torch.manual_seed(0)
     x, residual, weight = torch.randn(TOKENS, INPUTS), torch.randn(TOKENS, INPUTS), torch.randn(INPUTS)
+    wide = torch.randn(TOKENS, 2 * INPUTS)[:, :INPUTS]
     for op, states in ((ir.ops.rms_norm, [x]), (ir.ops.fused_add_rms_norm, [x, residual])):
         stock = op(*states, weight, 1e-5)
         with op.set_priority(cpu_norms.PRIORITY[op.name]):
             assert op.dispatch(*states, weight, 1e-5).provider == cpu_norms.PROVIDER
             assert op.dispatch(*states, None, 1e-5).provider == "native"
+            assert op.dispatch(*[wide for _ in states], weight, 1e-5).provider == "native"
             ours = op(*states, weight, 1e-5)
         torch.testing.assert_close(ours, stock)
 
